@@ -1,0 +1,80 @@
+"""Exceptions and warnings, and the words that they use.
+
+The tree::
+
+    MonitorchError
+    ├── ArgumentError (ValueError, AttributeError)   a value that is not one of the valid ones
+    ├── ArgumentTypeError (TypeError)                an object of the wrong type
+    └── NotAttachedError (RuntimeError)              something was asked that needs a model
+    MonitorchWarning (UserWarning)
+    ├── LensFault                                    a lens failed while training and was muted
+    └── NotWatched                                   something was asked for that cannot be seen
+
+``ArgumentError`` is an ``AttributeError`` too because monitorch raises that one for unknown names, and scripts
+written for it may catch it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MonitorchError(Exception):
+    """Base of all exceptions of this package."""
+
+
+class ArgumentError(MonitorchError, ValueError, AttributeError):
+    """An argument has a value that is not valid: says what was expected, what came, and what to do."""
+
+
+class ArgumentTypeError(MonitorchError, TypeError):
+    """An argument has the wrong type: says what was expected, what came, and what to do."""
+
+
+class NotAttachedError(MonitorchError, RuntimeError):
+    """A call needs an attached model, and there is none."""
+
+
+class MonitorchWarning(UserWarning):
+    """Base of all warnings of this package."""
+
+
+class LensFault(MonitorchWarning):
+    """A lens raised while training; the run goes on without it."""
+
+
+class NotWatched(MonitorchWarning):
+    """Something that was asked for cannot be watched."""
+
+
+def unknown_name(kind: str, got: object, valid: Iterable[str]) -> str:
+    """Message for a name that does not exist, with the nearest one that does.
+
+    Parameters
+    ----------
+    kind : str
+        What the name stands for, e.g. ``"visualizer"``.
+    got : object
+        What came.
+    valid : iterable of str
+        The names that exist.
+
+    Examples
+    --------
+    >>> unknown_name("aggregation", "medain", ["mean", "median"])
+    "expected an aggregation among 'mean', 'median'; received 'medain'. Did you mean 'median'?"
+    """
+    names = list(valid)
+    article = "an" if kind[:1] in "aeiou" else "a"
+    near = difflib.get_close_matches(str(got), names, n=1, cutoff=0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"expected {article} {kind} among {', '.join(map(repr, names))}; received {got!r}.{hint}"
+
+
+def check_choice(kind: str, got: object, valid: Iterable[str]) -> str:
+    """Return `got` if it is one of `valid`, else raise :class:`ArgumentError` naming the nearest."""
+    names = list(valid)
+    if isinstance(got, str) and got in names:
+        return got
+    raise ArgumentError(unknown_name(kind, got, names))

@@ -1,0 +1,28 @@
+"""Where a tensor is seen: forward, output gradient, parameter gradient, optimizer step, epoch."""
+
+from .abstract import AbstractGatherer
+from .hooks import Hooks
+from .outputs_seen import BackwardGatherer, FeedForwardGatherer
+from .parameters_seen import (
+    CallParameterGatherer,
+    EpochModuleGatherer,
+    OptimizerStepParameterGatherer,
+    ParameterGradientGatherer,
+    ParameterGradientsGatherer,
+    ParameterStepsGatherer,
+)
+from .state import InspectorState
+
+__all__ = [
+    "AbstractGatherer",
+    "BackwardGatherer",
+    "CallParameterGatherer",
+    "EpochModuleGatherer",
+    "FeedForwardGatherer",
+    "Hooks",
+    "InspectorState",
+    "OptimizerStepParameterGatherer",
+    "ParameterGradientGatherer",
+    "ParameterGradientsGatherer",
+    "ParameterStepsGatherer",
+]

@@ -1,0 +1,278 @@
+"""Gatherers of parameters and their gradients, around the optimizer's step or when called."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from monitorch_widgets.preprocessor import (
+    AbstractModulePreprocessor,
+    AbstractTensorPreprocessor,
+    ParameterDifferenceGeometry,
+)
+
+from .abstract import AbstractGatherer, share_buffer
+from .state import InspectorState
+
+
+class ParameterPlaces:
+    """Parameters by series name, looked up anew each time: a replaced parameter is seen, a deleted model forgotten."""
+
+    def __init__(self) -> None:
+        self._places: list[tuple[str, weakref.ref[nn.Module], str]] = []
+
+    def add(self, name: str, module: nn.Module, parameter: str) -> None:
+        """Add a parameter of a module under the name of its series."""
+        self._places.append((name, weakref.ref(module), parameter))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def tensors(self, optimizer: Optimizer | None) -> tuple[list[str], list[Tensor]]:
+        """Names and parameters, those of `optimizer` only where one is given."""
+        used = None if optimizer is None else {id(p) for group in optimizer.param_groups for p in group["params"]}
+        names, tensors = [], []
+        for name, reference, parameter in self._places:
+            tensor = _parameter(reference(), parameter)
+            if tensor is not None and (used is None or id(tensor) in used):
+                names.append(name)
+                tensors.append(tensor)
+        return names, tensors
+
+
+def _parameter(module: nn.Module | None, name: str) -> Tensor | None:
+    return None if module is None else module._parameters.get(name)
+
+
+class ParametersGatherer(AbstractGatherer):
+    """Base: hands the tensors of a whole step to each preprocessor at once."""
+
+    def __init__(self, preprocessors: Sequence[AbstractTensorPreprocessor], inspector_state: InspectorState) -> None:
+        super().__init__(inspector_state)
+        self._preprocessors = preprocessors
+        self._places = ParameterPlaces()
+        share_buffer(preprocessors, inspector_state)
+        self._subscriptions: list[Any] = []
+
+    def watch(self, name: str, module: nn.Module, parameter: str) -> None:
+        """Add a parameter of a module under the name of its series."""
+        self._places.add(name, module, parameter)
+
+    def now(self) -> tuple[list[str], list[Tensor]]:
+        """Names and parameters as they are now."""
+        return self._places.tensors(None)
+
+    def _hand_on(self, names: list[str], tensors: list[Tensor]) -> None:
+        if names:
+            for preprocessor in self._preprocessors:
+                preprocessor.process_tensors(names, tensors)
+
+    def detach(self) -> None:
+        """Stop watching."""
+        super().detach()
+        for subscription in self._subscriptions:
+            subscription.remove()
+
+
+class ParameterGradientsGatherer(ParametersGatherer):
+    """Sees the gradients of many parameters right before the optimizer uses them.
+
+    Accumulated, unscaled and clipped, if the loop does so; a parameter without gradient is passed over.
+    """
+
+    def __init__(self, preprocessors: Sequence[AbstractTensorPreprocessor], inspector_state: InspectorState) -> None:
+        super().__init__(preprocessors, inspector_state)
+        self._subscriptions = [inspector_state.hooks.before_step(self)]
+
+    @AbstractGatherer.requires_active_inspector_state
+    def __call__(self, optimizer: Optimizer | None = None) -> None:
+        """Hand on the gradients of the parameters that `optimizer` steps."""
+        names, parameters = self._places.tensors(optimizer)
+        present = [(name, p.grad) for name, p in zip(names, parameters, strict=True) if p.grad is not None]
+        self._hand_on([name for name, _ in present], [grad for _, grad in present])
+
+
+class ParameterStepsGatherer(ParametersGatherer):
+    """Sees many parameters right after the optimizer has stepped.
+
+    Parameters
+    ----------
+    preprocessors : sequence of AbstractTensorPreprocessor
+        Get the parameters of the step at once.
+    inspector_state : InspectorState
+        Of the inspector.
+    optimizer : torch.optim.Optimizer, optional
+        Follow only this one; by default every optimizer is followed.
+    """
+
+    def __init__(
+        self,
+        preprocessors: Sequence[AbstractTensorPreprocessor],
+        inspector_state: InspectorState,
+        optimizer: Optimizer | None = None,
+    ) -> None:
+        super().__init__(preprocessors, inspector_state)
+        self._optimizer = optimizer
+        hooks = inspector_state.hooks
+        self._subscriptions = [hooks.before_step(self._before), hooks.after_step(self)]
+
+    @AbstractGatherer.requires_active_inspector_state
+    def _before(self, optimizer: Optimizer | None) -> None:
+        """Let differences start at this step, if the one before was not seen."""
+        differences = [p for p in self._preprocessors if isinstance(p, ParameterDifferenceGeometry)]
+        if differences and self._follows(optimizer):
+            names, tensors = self._places.tensors(optimizer)
+            for preprocessor in differences:
+                preprocessor.remember(names, tensors)
+
+    @AbstractGatherer.requires_active_inspector_state
+    def __call__(self, optimizer: Optimizer | None = None) -> None:
+        """Hand on the parameters that `optimizer` stepped."""
+        if self._follows(optimizer):
+            self._hand_on(*self._places.tensors(optimizer))
+
+    def _follows(self, optimizer: Optimizer | None) -> bool:
+        return self._optimizer is None or optimizer is None or optimizer is self._optimizer
+
+
+class ParameterGradientGatherer(ParameterGradientsGatherer):
+    """Sees the gradient of one parameter right before the optimizer uses it.
+
+    monitorch reads it when backward has added to it, which gives partial sums under gradient accumulation and scaled
+    values under a gradient scaler.
+
+    Parameters
+    ----------
+    parameter : str
+        Name of the parameter in its module.
+    module : torch.nn.Module
+        The module.
+    preprocessors : sequence of AbstractTensorPreprocessor
+        Get the gradient, one after the other.
+    name : str
+        Name of the module.
+    inspector_state : InspectorState
+        Of the inspector.
+    """
+
+    def __init__(
+        self,
+        parameter: str,
+        module: nn.Module,
+        preprocessors: Sequence[AbstractTensorPreprocessor],
+        name: str,
+        inspector_state: InspectorState,
+    ) -> None:
+        super().__init__(preprocessors, inspector_state)
+        self.watch(name, module, parameter)
+
+
+class OptimizerStepParameterGatherer(ParameterStepsGatherer):
+    """Sees one parameter right after an optimizer has stepped.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module.
+    optimizer : torch.optim.Optimizer
+        The optimizer to follow.
+    parameter : str
+        Name of the parameter in its module.
+    preprocessors : sequence of AbstractTensorPreprocessor
+        Get the parameter, one after the other.
+    name : str
+        Name of the module.
+    inspector_state : InspectorState
+        Of the inspector.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        optimizer: Optimizer,
+        parameter: str,
+        preprocessors: Sequence[AbstractTensorPreprocessor],
+        name: str,
+        inspector_state: InspectorState,
+    ) -> None:
+        super().__init__(preprocessors, inspector_state, optimizer)
+        self.watch(name, module, parameter)
+
+
+class CallParameterGatherer(ParametersGatherer):
+    """Sees one parameter whenever it is called.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module.
+    parameter : str
+        Name of the parameter in its module.
+    preprocessors : sequence of AbstractTensorPreprocessor
+        Get the parameter, one after the other.
+    name : str
+        Name of the module.
+    inspector_state : InspectorState
+        Of the inspector.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        parameter: str,
+        preprocessors: Sequence[AbstractTensorPreprocessor],
+        name: str,
+        inspector_state: InspectorState,
+    ) -> None:
+        super().__init__(preprocessors, inspector_state)
+        self.watch(name, module, parameter)
+
+    @AbstractGatherer.requires_active_inspector_state
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Hand on the parameter as it is now."""
+        self._hand_on(*self.now())
+
+
+class EpochModuleGatherer(AbstractGatherer):
+    """Sees a module whenever it is called, which lenses do at the end of an epoch.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module.
+    preprocessors : sequence of AbstractModulePreprocessor
+        Get the module, one after the other.
+    name : str
+        Name of the module.
+    inspector_state : InspectorState
+        Of the inspector.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        preprocessors: Sequence[AbstractModulePreprocessor],
+        name: str,
+        inspector_state: InspectorState,
+    ) -> None:
+        super().__init__(inspector_state)
+        self._module = weakref.ref(module)
+        self._name = name
+        self._preprocessors = preprocessors
+        share_buffer(preprocessors, inspector_state)
+
+    @AbstractGatherer.requires_active_inspector_state
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Hand on the module as it is now."""
+        module = self._module()
+        if module is not None:
+            for preprocessor in self._preprocessors:
+                preprocessor.process_module(self._name, module)
+
+    def detach(self) -> None:
+        """Stop; there is no hook to take back."""
+        super().detach()

@@ -1,0 +1,7 @@
+"""What the user holds: attach and detach, the clock, the wiring, the one transfer per step."""
+
+from monitorch_widgets.gatherer import InspectorState
+
+from .inspector import PyTorchInspector
+
+__all__ = ["InspectorState", "PyTorchInspector"]

@@ -1,0 +1,153 @@
+"""The clock: which step, epoch and phase it is, and how fast it goes."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+
+from torch import nn
+from torch.optim import Optimizer
+
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
+from monitorch_widgets.gatherer import InspectorState
+from monitorch_widgets.values import Fault, Status
+
+_MARKS = 2000  # epoch ends that are kept
+_RATE_WINDOW = 50  # steps over which the rate is taken
+
+
+class Clock:
+    """Counts optimizer steps of one model and says which of them are listened to.
+
+    Parameters
+    ----------
+    state : InspectorState
+        Its buffer carries the number of finished steps, its hooks are switched on and off.
+    every : int
+        Listen to every n-th step.
+    now : callable
+        Time in seconds.
+    """
+
+    def __init__(self, state: InspectorState, every: int, now: Callable[[], float] = time.perf_counter) -> None:
+        self._state = state
+        self._every = every
+        self._now = now
+        self._model: weakref.ref[nn.Module] | None = None
+        self._known: weakref.WeakKeyDictionary[Optimizer, tuple[int, bool]] = weakref.WeakKeyDictionary()
+        self._started: float | None = None
+        self._ended: float | None = None
+        self._ticks: deque[float] = deque(maxlen=_RATE_WINDOW)
+        self.epoch_marks: deque[tuple[int, int]] = deque(maxlen=_MARKS)
+        self.phase = "train"
+        self.state = "waiting"
+        self.in_step = False
+
+    def watch(self, model: nn.Module) -> None:
+        """Follow the optimizers of `model`."""
+        self._model = weakref.ref(model)
+        self._known.clear()
+        self._state.hooks.accepts = self.steps_model
+        self.state = "waiting"
+
+    def steps_model(self, optimizer: Optimizer) -> bool:
+        """Whether an optimizer steps a parameter of the model; looked at anew when its parameters change in number."""
+        count = sum(len(group["params"]) for group in optimizer.param_groups)
+        known = self._known.get(optimizer)
+        if known is None or known[0] != count:
+            known = self._known[optimizer] = (count, self._shares_parameters(optimizer))
+        return known[1]
+
+    def _shares_parameters(self, optimizer: Optimizer) -> bool:
+        model = None if self._model is None else self._model()
+        if model is None:
+            return False
+        own = {id(parameter) for parameter in model.parameters()}
+        return any(id(parameter) in own for group in optimizer.param_groups for parameter in group["params"])
+
+    def saw_forward(self, training: bool) -> None:
+        """Note a forward pass of the model."""
+        self.phase = "train" if training else "eval"
+        self.in_step = self.in_step or training
+        self._run()
+
+    def finish_step(self) -> None:
+        """Note a finished step, and decide whether the next one is listened to."""
+        self._run()
+        self._ticks.append(self._now())
+        self.phase, self.in_step = "train", False
+        self._state.buffer.step += 1
+        self._state.hooks.listening = self._state.buffer.step % self._every == 0
+
+    def finish_epoch(self) -> None:
+        """Note the end of an epoch."""
+        self.epoch_marks.append((self._state.counter, self._state.buffer.step))
+
+    def stop(self, state: str) -> None:
+        """End the run: ``"finished"`` until the next step, or ``"detached"``."""
+        if self.state == "live" or state == "detached":
+            self.state = state
+            self._ended = self._now()
+
+    def _run(self) -> None:
+        if self._started is None:
+            self._started = self._now()
+        self.state, self._ended = "live", None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the first forward pass; it stands still when the run has ended."""
+        if self._started is None:
+            return 0.0
+        return (self._now() if self._ended is None else self._ended) - self._started
+
+    @property
+    def steps_per_s(self) -> float:
+        """Steps per second over the newest steps; 0 before the second."""
+        if len(self._ticks) < 2:
+            return 0.0
+        return (len(self._ticks) - 1) / max(self._ticks[-1] - self._ticks[0], 1e-9)
+
+    def status(self, faults: tuple[Fault, ...]) -> Status:
+        """Where the run stands."""
+        state = "fault" if faults and self.state != "detached" else self.state
+        return Status(
+            state,
+            self._epoch(),
+            self._state.buffer.step,
+            self.phase,
+            self.steps_per_s,
+            self.seconds,
+            tuple(self.epoch_marks),
+            faults,
+        )
+
+    def _epoch(self) -> int:
+        """The running epoch; the last one where the run ended with it."""
+        over = self.state in ("finished", "detached") and self.epoch_marks
+        if over and self.epoch_marks[-1][1] == self._state.buffer.step:
+            return self.epoch_marks[-1][0]
+        return self._state.counter
+
+
+def stride(every: object) -> int:
+    """Check the argument `every`: ``"auto"``, which means every step for now, or a number of steps.
+
+    Raises
+    ------
+    ArgumentError
+        For another word, and below 1.
+    ArgumentTypeError
+        For anything else.
+    """
+    if every == "auto":
+        return 1
+    if isinstance(every, str):
+        raise ArgumentError(f"expected every to be 'auto' or a number of steps; received {every!r}. Use 'auto' or 1.")
+    if not isinstance(every, int) or isinstance(every, bool):
+        raise ArgumentTypeError(f"expected every to be 'auto' or an integer of at least 1; received {every!r}")
+    if every < 1:
+        raise ArgumentError(f"expected every to be at least 1; received {every}. Use 1 to listen to each step.")
+    return every

@@ -1,0 +1,25 @@
+"""What an inspector looks at when nobody says."""
+
+from __future__ import annotations
+
+from monitorch_widgets.lens import (
+    AbstractLens,
+    LossMetrics,
+    OutputActivation,
+    OutputGradientGeometry,
+    OutputNorm,
+    ParameterGradientGeometry,
+    ParameterUpdateGeometry,
+)
+
+
+def default_lenses() -> list[AbstractLens]:
+    """Losses, outputs, output gradients, weight gradients and weight updates, without what takes memory twice."""
+    return [
+        LossMetrics(),
+        OutputActivation(),
+        OutputNorm(log_scale=True),
+        OutputGradientGeometry(log_scale=True),
+        ParameterGradientGeometry(parameters="weight", log_scale=True),
+        ParameterUpdateGeometry(parameters="weight", log_scale=True, compute_correlation=False),
+    ]

@@ -1,0 +1,94 @@
+"""The border that faults of lenses don't cross."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+
+from monitorch_widgets.errors import LensFault
+from monitorch_widgets.gatherer import InspectorState
+from monitorch_widgets.lens import AbstractLens
+from monitorch_widgets.values import Fault
+
+_SHORT = 300  # characters of an error's words
+
+
+class Faults:
+    """Mutes a lens that raises, warns once, and keeps what happened for its panel.
+
+    Parameters
+    ----------
+    state : InspectorState
+        Of the inspector; muted lenses are skipped by its hooks.
+    strict : bool
+        Raise instead.
+    """
+
+    def __init__(self, state: InspectorState, strict: bool) -> None:
+        self._state = state
+        self._strict = strict
+        self._seen: dict[int, list[Fault]] = {}
+        state.hooks.on_fault = self.report
+        state.buffer.on_fault = lambda owner, error: self.report(owner, "", error)
+        state.hooks.on_owner = self._enter
+
+    @property
+    def all(self) -> tuple[Fault, ...]:
+        """Every fault so far, one for each tag of a muted lens."""
+        return tuple(fault for faults in self._seen.values() for fault in faults)
+
+    def muted(self, lens: AbstractLens) -> bool:
+        """Whether a lens raised."""
+        return id(lens) in self._seen
+
+    @contextlib.contextmanager
+    def border(self, lens: AbstractLens) -> Iterator[None]:
+        """Run something of a lens that may raise."""
+        try:
+            yield
+        except Exception as error:
+            self.report(lens, "", error)
+
+    def each(self, lenses: list[AbstractLens], action: Callable[[AbstractLens], None]) -> None:
+        """Do something with every lens that is not muted."""
+        for lens in lenses:
+            if not self.muted(lens):
+                with self.border(lens):
+                    action(lens)
+
+    def report(self, owner: object, module: str, error: Exception) -> None:
+        """Mute the owner, and warn; raise in strict mode, or where no lens owns the fault."""
+        if self._strict or owner is None:
+            raise error
+        if id(owner) in self._seen:
+            return
+        self._state.hooks.muted.add(id(owner))
+        self._seen[id(owner)] = _faults(owner, module, self._state.buffer.step, error)
+        where = f"at module {module!r}, " if module else ""
+        warnings.warn(
+            f"lens {type(owner).__name__} raised {where}step {self._state.buffer.step}, and is muted: "
+            f"{_words(error)}. The run goes on; PyTorchInspector(strict=True) raises instead.",
+            LensFault,
+            stacklevel=2,
+        )
+
+    def clear(self) -> None:
+        """Forget all faults: a new attachment begins."""
+        self._seen.clear()
+        self._state.hooks.muted.clear()
+
+    def _enter(self, owner: object) -> None:
+        self._state.buffer.owner = owner
+
+
+def _faults(owner: object, module: str, step: int, error: Exception) -> list[Fault]:
+    trace = "".join(traceback.format_exception(error))
+    tags = [spec.tag for spec in owner.specs] if isinstance(owner, AbstractLens) else []
+    return [Fault(type(owner).__name__, tag, module, step, _words(error), trace) for tag in tags or [""]]
+
+
+def _words(error: Exception) -> str:
+    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return words if len(words) <= _SHORT else words[:_SHORT] + "…"

@@ -1,0 +1,82 @@
+"""Base of all lenses: a lens is the recipe from a tensor to a panel."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from monitorch_widgets.gatherer import InspectorState
+from monitorch_widgets.preprocessor import AbstractPreprocessor
+from monitorch_widgets.values import ChartSpec
+
+if TYPE_CHECKING:
+    from monitorch_widgets.visualizer import AbstractVisualizer
+
+Emit = Callable[[str, Sequence[str], Sequence[float], int], None]
+
+
+class AbstractLens(ABC):
+    """What an inspector asks of a lens.
+
+    The inspector calls, at attach: :meth:`prepare`, then :meth:`register_leaf_module` and
+    :meth:`register_non_leaf_module` in model order; at the end of an epoch: :meth:`start_sync`,
+    :meth:`finish_sync`, :meth:`finalize_epoch`, :meth:`vizualize` and :meth:`reset_epoch`.
+    """
+
+    @abstractmethod
+    def register_leaf_module(self, module: nn.Module, module_name: str, inspector_state: InspectorState) -> None:
+        """Watch a module without submodules, or pass it over."""
+
+    def register_non_leaf_module(self, module: nn.Module, module_name: str, inspector_state: InspectorState) -> None:
+        """Watch a module that has submodules; nothing by default."""
+
+    @abstractmethod
+    def detach_from_module(self) -> None:
+        """Stop watching, and forget the figures of the running epoch."""
+
+    def register_foreign_preprocessor(self, ext_ppr: AbstractPreprocessor, inspector_state: InspectorState) -> None:
+        """Get to know numbers that come from elsewhere; nothing by default."""
+
+    @abstractmethod
+    def introduce_tags(self, visualizer: AbstractVisualizer) -> None:
+        """Tell a visualizer which tags will come."""
+
+    @abstractmethod
+    def finalize_epoch(self) -> None:
+        """Aggregate the epoch."""
+
+    def start_sync(self, dst_rank: int) -> None:
+        """Begin to merge with the other ranks; nothing by default."""
+
+    def finish_sync(self) -> None:
+        """Finish merging with the other ranks; nothing by default."""
+
+    @abstractmethod
+    def vizualize(self, visualizer: AbstractVisualizer, epoch: int) -> None:
+        """Hand the figures of the epoch to a visualizer."""
+
+    @abstractmethod
+    def reset_epoch(self) -> None:
+        """Begin a new epoch."""
+
+    # What a lens needs for live panels; one that only has epoch figures leaves it as it is.
+
+    @property
+    def specs(self) -> list[ChartSpec]:
+        """Panels of this lens."""
+        return []
+
+    def prepare(self, inspector_state: InspectorState, emit: Emit) -> None:
+        """Get ready to watch a model; readings go to ``emit(tag, modules, values, step)``."""
+
+    def series_of(self, tag: str) -> list[str]:
+        """Names of the series that a panel will have, as far as they are known."""
+        return []
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory that copies of tensors take, in bytes."""
+        return 0

@@ -1,0 +1,63 @@
+"""What the lenses of parameter gradients and parameter updates share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from monitorch_widgets.preprocessor import TensorPreprocessor
+from monitorch_widgets.values import About, ChartSpec
+
+from .parameter_lens import ParameterLens
+from .reading_lens import Aggregation, Chart, GeometryLens
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a lens speaks: its word in tags and titles, the stage, and its explanations."""
+
+    tag: str
+    stage: str
+    norm: About
+    correlation: About
+    empty: str
+
+
+class ParameterGeometryLens(ParameterLens, GeometryLens):
+    """Base of lenses of norms and correlations of something that each parameter has."""
+
+    def __init__(self, aggregation: Aggregation, log_scale: bool, parameters: str | Iterable[str]) -> None:
+        super().__init__(parameters, aggregation=aggregation, log_scale=log_scale)
+
+    def _build(
+        self, preprocessors: Mapping[str, TensorPreprocessor], words: Wording, unit: str, correlation: bool
+    ) -> None:
+        self._preprocessors = dict(preprocessors)
+        for parameter, preprocessor in preprocessors.items():
+            norm = self._spec(parameter, "Norm", words, unit=unit, log=self._log_scale)
+            self.charts.append(Chart(norm, preprocessor))
+            if correlation:
+                cosine = self._spec(parameter, "Correlation", words, unit="cosine", kind="correlation")
+                self.charts.append(Chart(cosine, preprocessor, 1))
+
+    def _spec(
+        self,
+        parameter: str,
+        what: str,
+        words: Wording,
+        *,
+        unit: str,
+        kind: str = "numerical",
+        log: bool = False,
+    ) -> ChartSpec:
+        return ChartSpec(
+            f"{parameter} {words.tag} {what}".title(),
+            f"{parameter.capitalize()} {words.tag.lower()} {what.lower()}",
+            unit,
+            kind,
+            log,
+            stage=words.stage,
+            about=words.norm if what == "Norm" else words.correlation,
+            empty=words.empty,
+            **self._aggregation.shown,
+        )

@@ -1,0 +1,112 @@
+// @ts-check
+// Bins: several steps of every name in eight numbers each, and the rule by which they merge; the same rule, and the same
+// order of the numbers, as Python's history, so that the page and the history agree.
+
+/** count, mean, variance, minimum, maximum, first quartile, median, third quartile */
+export const STATS = 8;
+const SAMPLES = 16;
+const QUARTILES = [0.25, 0.5, 0.75];
+
+/**
+ * A quantile of sorted numbers, straight between neighbours.
+ * @param {ArrayLike<number>} sorted
+ * @param {number} n how many of them count
+ * @param {number} q
+ */
+export function quantile(sorted, n, q) {
+  if (n === 0) return NaN;
+  const place = q * (n - 1);
+  const low = Math.floor(place);
+  const high = Math.min(low + 1, n - 1);
+  return sorted[low] + (sorted[high] - sorted[low]) * (place - low);
+}
+
+/**
+ * Describe readings of one name, NaN left out, in the eight numbers at `out[at]`.
+ * @param {Float64Array} readings changed: sorted
+ * @param {number} n
+ * @param {Float32Array | Float64Array} out
+ * @param {number} at
+ */
+export function describe(readings, n, out, at) {
+  out.fill(NaN, at, at + STATS);
+  out[at] = n;
+  if (n === 0) return;
+  const sorted = readings.subarray(0, n).sort();
+  let sum = 0;
+  for (let i = 0; i < n; i++) sum += sorted[i];
+  const mean = sum / n;
+  let squares = 0;
+  for (let i = 0; i < n; i++) squares += (sorted[i] - mean) ** 2;
+  out[at + 1] = mean;
+  out[at + 2] = squares / n;
+  out[at + 3] = sorted[0];
+  out[at + 4] = sorted[n - 1];
+  for (let k = 0; k < 3; k++) out[at + 5 + k] = quantile(sorted, n, QUARTILES[k]);
+}
+
+/**
+ * Merge two descriptions. Count, mean, variance, minimum and maximum are exact; the quartiles are read off the two
+ * quantile functions, taken as straight between minimum, quartiles and maximum.
+ * @param {Float32Array} a @param {number} i where the first stands in `a`
+ * @param {Float32Array} b @param {number} j
+ * @param {Float32Array} out @param {number} at
+ */
+export function mergeInto(a, i, b, j, out, at) {
+  const left = a[i] > 0;
+  const right = b[j] > 0;
+  if (!left || !right) {
+    const [from, k] = left ? [a, i] : [b, j];
+    for (let s = 0; s < STATS; s++) out[at + s] = from[k + s];
+    return;
+  }
+  const count = a[i] + b[j];
+  const share = b[j] / count;
+  const gap = b[j + 1] - a[i + 1];
+  const points = new WeightedPoints();
+  points.addBin(a, i);
+  points.addBin(b, j);
+  const low = Math.min(a[i + 3], b[j + 3]);
+  const high = Math.max(a[i + 4], b[j + 4]);
+  const variance = a[i + 2] * (1 - share) + b[j + 2] * share + gap * gap * share * (1 - share);
+  out.set([count, a[i + 1] + gap * share, variance, low, high, ...QUARTILES.map((q) => points.quantile(q))], at);
+}
+
+/** Numbers with weights, from readings and bins together, for their quantiles. */
+export class WeightedPoints {
+  constructor() {
+    /** @type {[number, number][]} */
+    this.points = [];
+    this.sorted = true;
+  }
+
+  /** @param {number} value */
+  addReading(value) {
+    this.points.push([value, 1]);
+    this.sorted = false;
+  }
+
+  /** @param {Float32Array} stats @param {number} at */
+  addBin(stats, at) {
+    const knots = [stats[at + 3], stats[at + 5], stats[at + 6], stats[at + 7], stats[at + 4]];
+    for (let s = 0; s < SAMPLES; s++) {
+      const place = ((s + 0.5) / SAMPLES) * 4;
+      const left = Math.min(Math.floor(place), 3);
+      this.points.push([knots[left] + (knots[left + 1] - knots[left]) * (place - left), stats[at] / SAMPLES]);
+    }
+    this.sorted = false;
+  }
+
+  /** @param {number} q */
+  quantile(q) {
+    if (!this.sorted) this.points.sort((a, b) => a[0] - b[0]);
+    this.sorted = true;
+    const total = this.points.reduce((sum, point) => sum + point[1], 0);
+    let reached = 0;
+    for (const [value, weight] of this.points) {
+      reached += weight;
+      if (reached >= q * total - 1e-9) return value;
+    }
+    return NaN;
+  }
+}

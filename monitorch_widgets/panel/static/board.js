@@ -1,0 +1,374 @@
+// @ts-check
+// The board: what is behind all views of one dashboard. It keeps the numbers and the view, and decides what is drawn when.
+import { Chart } from "./chart.js";
+import { epochOf, mainLine, makeFrame, windowWidth } from "./frame.js";
+import { HeatMap } from "./map.js";
+import { Names } from "./names.js";
+import { Pace } from "./pace.js";
+import { PanelStore, copied } from "./store.js";
+import { SHOWN_AT_FIRST } from "./tree.js";
+import { ViewState } from "./view.js";
+import { Gatherer } from "./windows.js";
+
+/** @typedef {import('./types.js').Model} Model */
+/** @typedef {import('./types.js').Spec} Spec */
+/** @typedef {import('./types.js').Status} Status */
+/** @typedef {import('./types.js').Row} Row */
+/** @typedef {import('./types.js').PanelModels} PanelModels */
+/** @typedef {import('./dash.js').Dash} Dash */
+
+const MOST_HEADLINES = 6; // numbers of one panel in the strip
+const SETTLE_MS = 120; // between the steps of a shrinking domain
+
+/** @type {Status} */
+const NO_STATUS = {
+  state: "waiting",
+  epoch: 0,
+  step: 0,
+  phase: "train",
+  steps_per_s: 0,
+  elapsed_s: 0,
+  epoch_marks: [],
+  faults: [],
+};
+
+let boards = 0;
+
+export class Board {
+  /** @param {Model} model */
+  constructor(model) {
+    this.model = model;
+    this.id = `mw-${++boards}`;
+    /** @type {Set<Dash>} */ this.dashes = new Set();
+    this.kernelGone = false;
+    this.drawn = 0;
+    this.pace = new Pace((urgent) => this.draw(urgent));
+    /** @type {Status} */ this.status = { ...NO_STATUS, ...model.get("status") };
+    this.spec = /** @type {Spec} */ (model.get("spec"));
+    this.view = new ViewState(model, this.spec);
+    this.view.listeners.add(() => this.onView());
+    /** @type {Chart[]} */ this.charts = [];
+    /** @type {HeatMap[]} */ this.maps = [];
+    /** @type {PanelStore[]} */ this.stores = [];
+    /** @type {Gatherer[]} */ this.gatherers = [];
+    /** @type {string[]} what each panel was last drawn from */ this.keys = [];
+    /** @type {number[]} */ this.touched = [];
+    /** @type {Set<string>} */ this.litNames = new Set();
+    this.stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
+    this.names = new Names(this.spec);
+    this.width = 1; // steps a window
+    /** @type {string | null} */ this.firstChoice = null;
+    this.setSpec();
+    this.stopListening = this.listen();
+    this.ready = this.fetchModels();
+  }
+
+  /** Everything that follows from the spec alone. */
+  setSpec() {
+    const { spec } = this;
+    this.names = new Names(spec);
+    this.stores = spec.panels.map((panel) => new PanelStore(panel.series, spec.capacity, spec.max_bins));
+    this.gatherers = this.stores.map((store) => new Gatherer(store));
+    this.keys = spec.panels.map(() => "");
+    this.touched = spec.panels.map(() => 0);
+    this.width = 1;
+    const { seq, shown } = this.view.now;
+    this.firstChoice =
+      seq === 0 && shown.length === Math.min(SHOWN_AT_FIRST, this.names.watched.length) ? shown.join("\n") : null;
+    this.takeSnapshot();
+  }
+
+  get isFirstChoice() {
+    return this.firstChoice === this.view.now.shown.join("\n");
+  }
+
+  get lastStep() {
+    return Math.max(-1, ...this.stores.map((store) => store.lastStep));
+  }
+
+  async fetchModels() {
+    const manager = this.model.widget_manager;
+    /** @type {Record<string, string>[]} */
+    const references = this.model.get("models").slice(0, this.spec.panels.length);
+    const fetch = async (/** @type {Record<string, string>} */ panel) => {
+      const entries = Object.entries(panel).map(async ([name, reference]) => [
+        name,
+        await manager.get_model(reference.replace(/^IPY_MODEL_/, "")),
+      ]);
+      return /** @type {PanelModels} */ (Object.fromEntries(await Promise.all(entries)));
+    };
+    const models = await Promise.all(references.map(fetch));
+    this.charts = models.map((panel, i) => new Chart(panel, this.spec.panels[i]));
+    this.maps = this.charts.map((chart) => new HeatMap(chart));
+    this.kernelGone = this.isDisconnected(); // as in a notebook that is shown from its file
+  }
+
+  isDisconnected() {
+    return this.charts.length > 0 && this.charts[0].models.fig.comm_live === false;
+  }
+
+  /** @returns {() => void} */
+  listen() {
+    const { model } = this;
+    /** @type {[string, (...args: any[]) => void][]} */
+    const handlers = [
+      ["msg:custom", (content, buffers) => this.receive(content, buffers)],
+      [
+        "change:snapshot",
+        () => {
+          this.takeSnapshot();
+          this.kick();
+        },
+      ],
+      [
+        "change:status",
+        () => {
+          this.takeStatus(model.get("status"));
+          this.kick();
+        },
+      ],
+      ["change:view", () => this.view.adopt(model.get("view"), this.spec)],
+      ["change:spec", () => this.renew()],
+      ["comm_live_update", () => setTimeout(() => this.setGone(this.isDisconnected()))],
+    ];
+    for (const [event, handler] of handlers) model.on(event, handler);
+    const unwatch = this.watchKernel();
+    return () => {
+      unwatch();
+      for (const [event, handler] of handlers) model.off(event, handler);
+    };
+  }
+
+  /** Whether the kernel is there, where the front end tells. */
+  watchKernel() {
+    const kernel = this.model.widget_manager?.kernel;
+    const changed = kernel?.statusChanged;
+    if (!changed?.connect) return () => {};
+    // one that comes back is another one, which does not know this dashboard
+    const look = (/** @type {unknown} */ _, /** @type {string} */ status) => {
+      if (["dead", "terminating", "restarting", "autorestarting"].includes(status)) this.setGone(true);
+    };
+    changed.connect(look);
+    return () => changed.disconnect(look);
+  }
+
+  /** @param {boolean} gone */
+  setGone(gone) {
+    if (gone === this.kernelGone) return;
+    this.kernelGone = gone;
+    this.kick();
+  }
+
+  /** The inspector shows another model now. */
+  async renew() {
+    await Promise.resolve(); // the other traits of the same message
+    this.spec = this.model.get("spec");
+    this.status = { ...NO_STATUS, ...this.model.get("status") };
+    this.view.now = { ...this.view.now, seq: -1 };
+    this.view.adopt({ ...this.model.get("view") }, this.spec);
+    for (const dash of this.dashes) dash.close();
+    this.setSpec();
+    this.ready = this.fetchModels();
+    await this.ready;
+    for (const dash of this.dashes) dash.build();
+    this.kick(true);
+  }
+
+  // -- numbers that come
+
+  takeSnapshot() {
+    const panels = this.model.get("snapshot")?.panels ?? [];
+    this.stores.forEach((store, i) => panels[i] && store.adopt(panels[i]));
+  }
+
+  /** @param {Partial<Status>} status */
+  takeStatus(status) {
+    this.status = { ...this.status, ...status };
+  }
+
+  /** @param {any} content @param {DataView[]} buffers */
+  receive(content, buffers) {
+    if (content?.t !== "delta") return;
+    this.kernelGone = false;
+    this.takeStatus(content.status ?? {});
+    content.parts.forEach(
+      (/** @type {{p: number, series?: string[], w: number, n: number}} */ part, /** @type {number} */ i) => {
+        const store = this.stores[part.p];
+        if (!store) return;
+        if (part.series) store.adoptSeries(part.series);
+        const [steps, seconds, values] = buffers.slice(3 * i, 3 * i + 3).map(copied);
+        store.put(new Int32Array(steps), new Float32Array(seconds), new Float32Array(values));
+      },
+    );
+    this.kick();
+  }
+
+  // -- what is asked for
+
+  onView() {
+    for (const dash of this.dashes) dash.updateControls();
+    this.kick(true);
+  }
+
+  /** See one name alone, or all again. @param {string} name */
+  solo(name) {
+    this.view.change({ solo: this.view.now.solo === name ? null : name });
+  }
+
+  /** Light up names in every panel and dim the rest; none lights all. @param {string[]} names */
+  light(names) {
+    if (names.length === this.litNames.size && names.every((name) => this.litNames.has(name))) return;
+    this.litNames = new Set(names);
+    for (const dash of this.dashes) dash.updateLight();
+  }
+
+  /** Which series of a panel are lit. @param {number} i @returns {Set<string>} */
+  litIn(i) {
+    const rows = this.charts[i]?.frame?.rows ?? [];
+    const lit = (/** @type {Row} */ row) =>
+      this.litNames.has(row.name) || this.litNames.has(this.names.owner(row.name) ?? "");
+    return new Set(this.litNames.size ? rows.filter(lit).map((row) => row.name) : []);
+  }
+
+  /** A panel has to be drawn anew, for its size has changed or it has come on screen. @param {number} i */
+  touch(i) {
+    this.touched[i]++;
+    this.kick(true);
+  }
+
+  // -- what is drawn
+
+  /** Names of a panel that are no modules. @param {number} i */
+  freeNames(i) {
+    return this.stores[i].series.filter((name) => this.names.isFree(name));
+  }
+
+  /** @param {number} i */
+  isMap(i) {
+    return this.view.now.mode === "map" && this.stores[i].series.some((name) => !this.names.isFree(name));
+  }
+
+  /** The rows of a panel as chosen in the picker, or the one that is seen alone. @param {number} i @returns {Row[]} */
+  rowsOf(i) {
+    const { shown, solo } = this.view.now;
+    const chosen = new Set(shown);
+    const { series } = this.stores[i];
+    const alone = solo !== null && this.concerns(i, solo);
+    return series
+      .map((name, column) => ({ name, column, colour: this.names.colourOf(name) }))
+      .filter(({ name }) => {
+        const owner = this.names.owner(name);
+        if (alone) return name === solo || owner === solo;
+        return owner === null || chosen.has(owner);
+      })
+      .sort((a, b) => this.names.order(a.name) - this.names.order(b.name));
+  }
+
+  /** Whether seeing a name alone means anything to a panel. @param {number} i @param {string} solo */
+  concerns(i, solo) {
+    const { series } = this.stores[i];
+    if (this.names.isFree(solo)) return series.includes(solo);
+    return series.some((name) => !this.names.isFree(name));
+  }
+
+  /** Ends of epochs on the x axis, with words. */
+  epochMarks() {
+    const { x } = this.view.now;
+    const marks = this.status.epoch_marks ?? [];
+    const place = epochOf(marks, this.lastStep);
+    return marks.map(([epoch, end]) => ({
+      x: x === "step" ? end - 1 : x === "epoch" ? place(end - 1) : this.secondsAt(end - 1),
+      text: `epoch ${epoch} ends after step ${end - 1}`,
+    }));
+  }
+
+  /** @param {number} step */
+  secondsAt(step) {
+    const store = this.stores.find((one) => one.find(step) >= 0);
+    return store ? store.seconds[store.find(step)] : NaN;
+  }
+
+  /** Losses and metrics for the strip: newest value, and the course of what is kept at full detail. */
+  headline() {
+    return this.spec.panels.flatMap((panel, i) => {
+      if (panel.kind !== "loss" && panel.kind !== "metrics") return [];
+      return this.stores[i].series
+        .slice(0, MOST_HEADLINES)
+        .map((name, column) => ({ name, ...this.stores[i].course(column, 40) }));
+    });
+  }
+
+  /**
+   * Draw soon.
+   * @param {boolean} [urgent] a person asked for it
+   */
+  kick(urgent = false) {
+    this.pace.ask(urgent);
+  }
+
+  /** @param {boolean} urgent */
+  draw(urgent) {
+    if (!this.dashes.size) return;
+    const snap = urgent || this.stillness.matches;
+    this.setWidth();
+    let unsettled = false;
+    for (let i = 0; i < this.charts.length; i++) {
+      const panels = [...this.dashes]
+        .map((dash) => dash.panels[i])
+        .filter((panel) => panel?.onScreen && !panel.element.hidden);
+      if (!panels.length) continue;
+      for (const panel of panels) panel.makeRoom();
+      if (panels.some((panel) => panel.plot.ready)) this.drawPanel(i, panels[0].plot.size, snap);
+      for (const panel of panels) panel.updatePlot();
+      unsettled ||= !this.charts[i].xDomain.settled || !this.charts[i].yDomain.settled;
+    }
+    this.drawn++;
+    for (const dash of this.dashes) dash.updateStatus(this.drawn);
+    if (unsettled) setTimeout(() => this.kick(), SETTLE_MS);
+  }
+
+  setWidth() {
+    const first = Math.min(...this.stores.filter((store) => store.rows).map((store) => store.firstStep));
+    this.width = windowWidth(this.view.now, Math.max(1, this.lastStep - (first === Infinity ? 0 : first) + 1));
+  }
+
+  /** @param {number} i @param {{width: number, height: number}} size @param {boolean} snap */
+  drawPanel(i, size, snap) {
+    const { now } = this.view;
+    const spec = this.spec.panels[i];
+    const store = this.stores[i];
+    const chart = this.charts[i];
+    const key = [
+      store.version,
+      now.seq,
+      this.touched[i],
+      this.status.epoch_marks?.length,
+      now.x === "epoch" && this.lastStep,
+    ].join();
+    if (key === this.keys[i] && chart.yDomain.settled && chart.xDomain.settled) return;
+    this.keys[i] = key;
+    const panel = now.panels[spec.tag];
+    const sparse = spec.kind === "loss" || spec.kind === "metrics";
+    const rows = this.rowsOf(i);
+    const isMap = this.isMap(i);
+    const drawn = isMap ? { lines: [mainLine(panel)], bands: [], log: panel.log } : panel;
+    const frame = makeFrame(this.gatherers[i], rows, drawn, isMap ? { ...now, smooth: 0 } : now, this.status, {
+      width: this.width,
+      sparse,
+    });
+    const options = {
+      log: panel.log,
+      snap,
+      xKind: /** @type {'number'} */ ({ step: "whole", epoch: "number", seconds: "seconds" }[now.x]),
+      ticks: { x: Math.max(2, Math.floor(size.width / 95)), y: Math.max(2, Math.floor(size.height / 42)) },
+    };
+    if (isMap)
+      this.maps[i].draw(frame, mainLine(panel), { ...options, height: size.height - 32, columns: size.width - 130 });
+    else chart.draw(frame, options);
+  }
+
+  close() {
+    this.stopListening();
+    this.pace.stop();
+  }
+}

@@ -1,0 +1,84 @@
+// @ts-check
+// Numbers as a person reads them.
+
+/** @type {[number, string][]} */
+const PREFIXES = [
+  [1e9, "G"],
+  [1e6, "M"],
+  [1e3, "k"],
+];
+
+/**
+ * A step or another count: thousands set apart by a thin space.
+ * @param {number} count
+ */
+export function countText(count) {
+  return String(Math.round(count)).replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
+}
+
+/**
+ * A value in about three figures: plain near 1, with a prefix when large, scientific when small.
+ * @param {number} value
+ * @param {number} [figures]
+ */
+export function valueText(value, figures = 3) {
+  if (value !== value) return "–";
+  const size = Math.abs(value);
+  if (size === Infinity) return value > 0 ? "∞" : "−∞";
+  if (size === 0) return "0";
+  if (size >= 1e12 || size < 1e-3) return scientific(value, figures);
+  if (size >= 1e4) {
+    const [scale, prefix] = PREFIXES.find(([limit]) => size >= limit) ?? [1, ""];
+    return minus(trimmed((value / scale).toPrecision(figures))) + prefix;
+  }
+  return minus(size >= 1000 ? String(Math.round(value)) : trimmed(value.toPrecision(figures)));
+}
+
+/** @param {number} value @param {number} figures */
+function scientific(value, figures) {
+  const [digits, exponent] = value.toExponential(Math.max(figures - 1, 0)).split("e");
+  return minus(`${trimmed(digits)}e${Number(exponent)}`);
+}
+
+/** @param {string} text */
+function trimmed(text) {
+  if (text.includes("e")) return String(Number(text));
+  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+}
+
+/** @param {string} text */
+function minus(text) {
+  return text.replace(/-/g, "−");
+}
+
+/**
+ * A label for a tick, no longer than the distance to its neighbour asks for.
+ * @param {number} value
+ * @param {number} step between ticks
+ */
+export function tickText(value, step) {
+  if (Math.abs(value) < step * 1e-6) return "0";
+  const figures = Math.max(1, Math.ceil(Math.log10(Math.abs(value)) + 1e-9) - Math.floor(Math.log10(step) + 1e-9));
+  return valueText(value, Math.min(Math.max(figures, 1), 6));
+}
+
+/**
+ * Seconds as 0:42, 12:07 or 1:02:33.
+ * @param {number} seconds
+ */
+export function clockText(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const two = (/** @type {number} */ part) => String(part).padStart(2, "0");
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor(whole / 60) % 60;
+  return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${two(minutes)}:${two(whole % 60)}`;
+}
+
+/**
+ * A long name cut in front: its end says more than its beginning.
+ * @param {string} name
+ * @param {number} letters
+ */
+export function tailOf(name, letters) {
+  return name.length <= letters ? name : `…${name.slice(name.length - letters + 1)}`;
+}

@@ -1,0 +1,44 @@
+// @ts-check
+// The page of one dashboard: an anywidget module. Python sends numbers (traits `spec`, `models`, `status`, `snapshot`,
+// `view`, and 'delta' messages); what is drawn is decided here, so every control works with a busy kernel and without one.
+//
+// Where to get hold of things (data-testid, plus what else tells them apart):
+//   mw-root [data-drawn: drawings so far]      mw-strip, mw-state [data-state], mw-epoch, mw-step, mw-phase, mw-rate,
+//   mw-elapsed, mw-headline                    mw-search (lights matches; Enter shows only them), mw-tree, mw-count
+//   mw-module [data-name], in it mw-check (shown or not) and mw-name (click: alone, again: back); mw-group [data-path]
+//   mw-kind-linear|conv|norm|activation|other, mw-all, mw-none, mw-invert, mw-fold-picker (under 700 px)
+//   mw-x, mw-window, mw-window-now, mw-smooth, mw-mode-lines, mw-mode-map, mw-map-all, mw-solo-off
+//   mw-panels, mw-panels-box, mw-panel-shown [data-tag]
+//   mw-panel [data-tag], in it: mw-line-mean|median|min|max, mw-band-std|Q1-Q3|min-max, mw-scale-lin|log, mw-large,
+//     mw-menu, mw-menu-box, mw-copy, mw-save-csv|svg|png, mw-tooltip, mw-legend-name [data-name], mw-fault
+//   in each chart bqplot's `.mw-mark-<mark> .curve[data-name]` with the path `.line` or, for bands, `.area`; marks are
+//     mean, median, extremes, raw, band_std, band_q, band_minmax, image; lit lines are `.mw-lit-line[data-name]`
+import { Board } from "./board.js";
+import { Dash } from "./dash.js";
+
+/** @typedef {import('./types.js').Model} Model */
+
+/** One object a model: anywidget calls this for each. */
+export default () => {
+  /** @type {Board | null} */
+  let board = null;
+  return {
+    /** Short: messages are held back until it returns. @param {{model: Model}} context */
+    initialize({ model }) {
+      board = new Board(model);
+      return () => board?.close();
+    },
+
+    /** @param {{model: Model, el: HTMLElement}} context */
+    async render({ el }) {
+      const own = board;
+      if (!own) return;
+      await own.ready;
+      const dash = new Dash(own, el);
+      return () => {
+        own.dashes.delete(dash);
+        dash.close();
+      };
+    },
+  };
+};

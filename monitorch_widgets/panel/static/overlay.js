@@ -1,0 +1,170 @@
+// @ts-check
+// What lies over a chart and changes with the pointer: lit lines, newest values, the ends of epochs, the zero line. It is
+// drawn by the page itself, so that pointing at something costs a few paths and no chart.
+import { svg } from "./dom.js";
+import { valueText } from "./format.js";
+import { mainLine, newestValue } from "./frame.js";
+
+/** @typedef {import('./chart.js').Chart} Chart */
+/** @typedef {import('./types.js').PanelView} PanelView */
+/** @typedef {import('./types.js').Row} Row */
+
+const MOST_VALUES = 6; // newest values written beside lines
+const MARKS_APART_PX = 8;
+
+/**
+ * What the overlay has to show.
+ * @typedef {{
+ *   lit: (row: Row) => boolean, strong: (row: Row) => boolean, panel: PanelView, map: boolean,
+ *   marks: {x: number, text: string}[], zero: boolean,
+ * }} OverlayState
+ */
+
+/** Pixels of a plot: where the data area begins and how large it is. */
+export class Area {
+  /** @param {Chart} chart @param {number} width @param {number} height of the whole plot */
+  constructor(chart, width, height) {
+    const { margin } = chart;
+    this.left = margin.left;
+    this.top = margin.top;
+    this.width = Math.max(1, width - margin.left - margin.right);
+    this.height = Math.max(1, height - margin.top - margin.bottom);
+    this.x = chart.x;
+    this.y = chart.y;
+    this.log = chart.log;
+  }
+
+  /** @param {number} x */
+  px(x) {
+    return this.left + ((x - this.x.min) / (this.x.max - this.x.min)) * this.width;
+  }
+
+  /** @param {number} value in data units */
+  py(value) {
+    const y = this.log ? Math.log10(value) : value;
+    return this.top + (1 - (y - this.y.min) / (this.y.max - this.y.min)) * this.height;
+  }
+
+  /** @param {number} px */
+  dataX(px) {
+    return this.x.min + ((px - this.left) / this.width) * (this.x.max - this.x.min);
+  }
+
+  /** @param {number} px @param {number} py */
+  holds(px, py) {
+    return px >= this.left && px <= this.left + this.width && py >= this.top - 4 && py <= this.top + this.height + 4;
+  }
+}
+
+export class Overlay {
+  constructor() {
+    this.marks = svg("g", { class: "mw-marks" });
+    this.lines = svg("g", { class: "mw-lit-lines" });
+    this.values = svg("g", { class: "mw-values" });
+    this.element = svg("svg", { class: "mw-overlay", "aria-hidden": "true" }, this.marks, this.lines, this.values);
+  }
+
+  /** @param {Chart} chart @param {Area} area @param {OverlayState} state */
+  update(chart, area, state) {
+    this.drawMarks(area, state);
+    const frame = chart.frame;
+    this.lines.replaceChildren();
+    this.values.replaceChildren();
+    if (!frame) return;
+    /** @type {{row: number, py: number, text: string, colour: string}[]} */
+    const labels = [];
+    frame.rows.forEach((row, r) => {
+      const strong = state.strong(row);
+      if (!strong && !state.lit(row)) return;
+      if (state.map) return void this.lines.append(rowOutline(area, frame.rows.length, r));
+      for (const [name, lines] of Object.entries(frame.lines)) {
+        const d = pathOf(frame.points.x, lines[r], area);
+        if (d)
+          this.lines.append(
+            svg("path", { class: `mw-lit-line mw-lit-${name}`, d, stroke: row.colour, "data-name": row.name }),
+          );
+      }
+      const value = newestValue(frame.windows, r, mainLine(state.panel));
+      const py = area.py(value);
+      if (py === py) labels.push({ row: r, py, text: valueText(value), colour: row.colour });
+    });
+    for (const label of apart(labels.slice(0, MOST_VALUES), area)) this.values.append(valueLabel(label, area));
+  }
+
+  /** Hairlines, thinned where they would crowd. @param {Area} area @param {OverlayState} state */
+  drawMarks(area, state) {
+    const lines = [];
+    let last = -Infinity;
+    for (const { x } of state.marks) {
+      const px = Math.round(area.px(x)) + 0.5;
+      if (px < area.left + 1 || px > area.left + area.width || px - last < MARKS_APART_PX) continue;
+      last = px;
+      lines.push(svg("path", { class: "mw-epoch-mark", d: `M${px},${area.top}V${area.top + area.height}` }));
+    }
+    if (state.zero && area.y.min < 0 && area.y.max > 0) {
+      const py = Math.round(area.py(0)) + 0.5;
+      lines.push(svg("path", { class: "mw-zero", d: `M${area.left},${py}H${area.left + area.width}` }));
+    }
+    this.marks.replaceChildren(...lines);
+  }
+}
+
+/**
+ * A line as a path; gaps are gaps.
+ * @param {Float64Array} x @param {Float64Array} values @param {Area} area
+ */
+export function pathOf(x, values, area) {
+  let [d, pen] = ["", false];
+  for (let i = 0; i < values.length; i++) {
+    const py = area.log && !(values[i] > 0) ? NaN : area.py(values[i]);
+    if (py === py) d += `${pen ? "L" : "M"}${area.px(x[i]).toFixed(1)},${py.toFixed(1)}`;
+    if (py === py && !pen) d += "h0"; // a single point shows as a dot
+    pen = py === py;
+  }
+  return d;
+}
+
+/** @param {Area} area @param {number} rows @param {number} r */
+function rowOutline(area, rows, r) {
+  const height = area.height / rows;
+  return svg("rect", {
+    class: "mw-lit-row",
+    x: area.left - 1,
+    y: area.top + r * height - 0.5,
+    width: area.width + 2,
+    height: Math.max(height, 2) + 1,
+  });
+}
+
+/**
+ * Labels in order of height, moved so that none covers another.
+ * @param {{row: number, py: number, text: string, colour: string}[]} labels @param {Area} area
+ */
+function apart(labels, area) {
+  const apartPx = 15;
+  labels.sort((a, b) => a.py - b.py);
+  let floor = area.top + 6;
+  for (const label of labels) {
+    label.py = Math.max(label.py, floor);
+    floor = label.py + apartPx;
+  }
+  let ceiling = area.top + area.height - 6;
+  for (const label of [...labels].reverse()) {
+    label.py = Math.min(label.py, ceiling);
+    ceiling = label.py - apartPx;
+  }
+  return labels;
+}
+
+/** @param {{py: number, text: string, colour: string}} label @param {Area} area */
+function valueLabel({ py, text, colour }, area) {
+  const width = 7 * text.length + 16;
+  const right = area.left + area.width + 12;
+  return svg(
+    "g",
+    { class: "mw-value" },
+    svg("rect", { x: right - width, y: py - 8, width, height: 16, rx: 3 }),
+    svg("circle", { cx: right - width + 7, cy: py, r: 3, fill: colour }),
+    svg("text", { x: right - 4, y: py + 4, "text-anchor": "end" }, text),
+  );
+}

@@ -1,0 +1,117 @@
+// @ts-check
+// A bqplot figure inside our own element, with the overlay above it, and the pointer.
+import { MARGIN } from "./chart.js";
+import { h } from "./dom.js";
+import { Area, Overlay } from "./overlay.js";
+
+/** @typedef {import('./chart.js').Chart} Chart */
+/** @typedef {import('./types.js').Model} Model */
+
+export class Plot {
+  /**
+   * @param {Model} model
+   * @param {Chart} chart
+   * @param {{onresize: () => void, onmove: (px: number, py: number) => void, onleave: () => void, onclick: (px: number, py: number) => void}} events
+   */
+  constructor(model, chart, events) {
+    this.model = model;
+    this.chart = chart;
+    this.overlay = new Overlay();
+    this.host = h("div", { class: "mw-figure" });
+    this.hatch = h("div", { class: "mw-hatch", hidden: true });
+    this.message = h("div", { class: "mw-message", hidden: true });
+    this.element = h(
+      "div",
+      { class: "mw-plot", role: "img" },
+      this.hatch,
+      this.host,
+      this.overlay.element,
+      this.message,
+    );
+    /** @type {any} */ this.view = null;
+    this.closed = false;
+    this.mounting = false;
+    this.ready = false; // the figure is there and its marks are found
+    /** Kept, since asking the element lays the page out. */
+    this.size = { width: 0, height: 0 };
+    this.resize = new ResizeObserver(() => this.onResize(events.onresize));
+    this.resize.observe(this.element);
+    this.listen(events);
+  }
+
+  /** @param {{onmove: (px: number, py: number) => void, onleave: () => void, onclick: (px: number, py: number) => void}} events */
+  listen({ onmove, onleave, onclick }) {
+    const at = (/** @type {PointerEvent | MouseEvent} */ event) => {
+      const box = this.element.getBoundingClientRect();
+      return /** @type {[number, number]} */ ([event.clientX - box.left, event.clientY - box.top]);
+    };
+    this.overlay.element.addEventListener("pointermove", (event) => onmove(...at(event)));
+    this.overlay.element.addEventListener("pointerleave", onleave);
+    this.overlay.element.addEventListener("click", (event) => onclick(...at(event)));
+  }
+
+  /** Create the figure's view, once; resolves when it can be drawn into. */
+  async mount() {
+    if (this.mounting) return;
+    this.mounting = true;
+    const view = await this.model.widget_manager.create_view(this.chart.models.fig);
+    if (this.closed) return view.remove();
+    this.view = view;
+    this.host.append(view.el);
+    view.trigger("displayed"); // what a widget layout would do; the figure renders only then
+    while (!view.rendered && !this.closed) await new Promise((resolve) => requestAnimationFrame(resolve));
+    if (this.closed) return;
+    await this.chart.findViews();
+    this.ready = true;
+    this.relayout();
+  }
+
+  get area() {
+    return new Area(this.chart, this.size.width, this.size.height);
+  }
+
+  /** @param {() => void} then */
+  onResize(then) {
+    this.size = { width: this.element.clientWidth, height: this.element.clientHeight };
+    this.relayout();
+    then();
+  }
+
+  /** Now: bqplot itself would wait for 300 ms, and then for a frame. */
+  relayout() {
+    const { margin } = this.chart;
+    for (const side of /** @type {const} */ (["top", "right", "bottom", "left"]))
+      this.hatch.style[side] = `${margin[side]}px`;
+    if (!this.ready || !this.size.width) return;
+    this.view.visible = true; // its own watch on the screen may not have reported yet
+    this.view.should_relayout = true;
+    this.view.relayoutImpl();
+    this.chart.finish();
+  }
+
+  /**
+   * Room for tick labels: the map needs more for names.
+   * @param {typeof MARGIN} margin
+   */
+  setMargin(margin) {
+    if (this.chart.margin !== margin) {
+      this.chart.margin = margin;
+      this.chart.models.fig.set_state({ fig_margin: { ...margin } });
+    }
+    if (this.hatch.style.left !== `${margin.left}px`) this.relayout();
+  }
+
+  /** Words in place of a picture. @param {(Node | string)[] | null} words */
+  say(words) {
+    this.message.hidden = !words;
+    this.element.classList.toggle("mw-empty", Boolean(words));
+    if (words) this.message.replaceChildren(...words);
+  }
+
+  close() {
+    this.closed = true;
+    this.resize.disconnect();
+    this.view?.remove();
+    void this.chart.findViews();
+  }
+}

@@ -1,0 +1,121 @@
+// @ts-check
+// The strip on top: is it running, how far is it, and the newest losses.
+import { h, setText, svg } from "./dom.js";
+import { clockText, countText, valueText } from "./format.js";
+
+/** @typedef {import('./board.js').Board} Board */
+/** @typedef {import('./types.js').Status} Status */
+
+/** Words for each state, and the sentence behind it. @type {Record<string, [string, string]>} */
+const STATES = {
+  waiting: ["waiting", "Nothing was trained yet; the panels fill with the first step"],
+  live: ["live", "Training is under way"],
+  finished: ["finished", "The run has ended; everything here keeps working"],
+  detached: ["detached", "The inspector has left the model; what was read stays"],
+  fault: ["fault", "A lens failed and was muted; training goes on"],
+  gone: ["kernel gone", "The kernel is not there any more; what was read stays and every control works"],
+};
+
+export class Strip {
+  /** @param {Board} board */
+  constructor(board) {
+    this.board = board;
+    this.word = h("span", {});
+    this.state = h(
+      "span",
+      { class: "mw-state", "data-testid": "mw-state", role: "status" },
+      h("i", { class: "mw-dot" }),
+      this.word,
+    );
+    this.facts = Object.fromEntries(["epoch", "step", "phase", "rate", "elapsed"].map((key) => [key, fact(key)]));
+    this.headline = h("div", { class: "mw-headline", "data-testid": "mw-headline" });
+    /** @type {Map<string, {value: HTMLElement, path: SVGElement}>} */
+    this.numbers = new Map();
+    this.headline.hidden = !board.spec.panels.some(({ kind }) => kind === "loss" || kind === "metrics");
+    this.element = h(
+      "div",
+      { class: "mw-strip", "data-testid": "mw-strip" },
+      h(
+        "div",
+        { class: "mw-strip-line" },
+        h("strong", { class: "mw-title", title: board.spec.title }, board.spec.title),
+        this.state,
+        h("div", { class: "mw-facts" }, ...Object.values(this.facts)),
+      ),
+      this.headline,
+    );
+  }
+
+  update() {
+    const { status } = this.board;
+    const state = this.board.kernelGone && status.state !== "finished" ? "gone" : status.state;
+    const [word, meaning] = STATES[state] ?? [state, ""];
+    if (this.state.getAttribute("data-state") !== state) this.state.setAttribute("data-state", state);
+    setText(this.word, word);
+    this.state.title = meaning;
+    const began = status.step > 0;
+    this.set("epoch", began || status.epoch > 0 ? `epoch ${status.epoch}` : "", "Epoch under way, from 1");
+    this.set("step", began ? `step ${countText(status.step)}` : "", "Optimizer steps so far");
+    this.set(
+      "phase",
+      began && state === "live" ? (status.phase === "eval" ? "eval" : status.phase) : "",
+      "Whether the model trains or is evaluated",
+    );
+    this.set(
+      "rate",
+      state === "live" && status.steps_per_s > 0 ? `${valueText(status.steps_per_s)} steps/s` : "",
+      "Optimizer steps a second",
+    );
+    this.set("elapsed", began ? clockText(status.elapsed_s) : "", "Time since the first step");
+    this.updateNumbers();
+  }
+
+  /** @param {string} key @param {string} text @param {string} title */
+  set(key, text, title) {
+    setText(this.facts[key], text);
+    this.facts[key].hidden = !text;
+    this.facts[key].title = title;
+  }
+
+  /** The newest loss and metrics, with a small curve each. */
+  updateNumbers() {
+    for (const { name, values, newest } of this.board.headline()) {
+      let shown = this.numbers.get(name);
+      if (!shown) this.numbers.set(name, (shown = this.addNumber(name)));
+      setText(shown.value, valueText(newest));
+      shown.path.setAttribute("d", sparkline(values, 54, 14));
+    }
+  }
+
+  /** @param {string} name */
+  addNumber(name) {
+    const value = h("b", {});
+    const path = svg("path", { class: "mw-spark-line", stroke: this.board.names.colourOf(name) });
+    const spark = svg("svg", { class: "mw-spark", viewBox: "0 0 54 14", "aria-hidden": "true" }, path);
+    this.headline.append(
+      h(
+        "span",
+        { class: "mw-number", title: name },
+        h("span", { class: "mw-number-name" }, name.replace(/_/g, " ")),
+        value,
+        spark,
+      ),
+    );
+    return { value, path };
+  }
+}
+
+/** @param {string} key */
+function fact(key) {
+  return h("span", { class: `mw-fact-${key}`, "data-testid": `mw-${key}` });
+}
+
+/** @param {number[]} values @param {number} width @param {number} height */
+function sparkline(values, width, height) {
+  const some = values.filter((value) => value === value);
+  if (some.length < 2) return "M0,0";
+  const [low, high] = [Math.min(...some), Math.max(...some)];
+  const x = (/** @type {number} */ i) => (1 + (i / (some.length - 1)) * (width - 2)).toFixed(1);
+  const y = (/** @type {number} */ v) => (height - 2 - ((v - low) / (high - low || 1)) * (height - 4)).toFixed(1);
+  return some.map((value, i) => `${i ? "L" : "M"}${x(i)},${y(value)}`).join("");
+}

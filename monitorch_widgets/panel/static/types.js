@@ -1,0 +1,87 @@
+// @ts-check
+// The shapes that the page shares with Python (panel/dashboard.py) and between its own files. Nothing here runs.
+
+/**
+ * One row of the picker.
+ * @typedef {{name: string, type: string, kind: string, activation: boolean, note: string}} ModuleInfo
+ */
+
+/**
+ * What a panel shows first; `series` are the names it has numbers for.
+ * @typedef {{
+ *   tag: string, title: string, unit: string, kind: string, log: boolean, lines: string[], bands: string[],
+ *   stage: string, about: {tells: string, healthy: string, remedy: string}, empty: string, series: string[],
+ * }} ChartSpec
+ */
+
+/**
+ * @typedef {{
+ *   schema: number, title: string, capacity: number, max_bins: number, modules: ModuleInfo[], panels: ChartSpec[],
+ * }} Spec
+ */
+
+/** @typedef {{lens: string, tag: string, module: string, step: number, words: string, traceback: string}} Fault */
+
+/**
+ * @typedef {{
+ *   state: string, epoch: number, step: number, phase: string, steps_per_s: number, elapsed_s: number,
+ *   epoch_marks: [number, number][], faults: Fault[],
+ * }} Status
+ */
+
+/** @typedef {{lines: string[], bands: string[], log: boolean}} PanelView */
+
+/**
+ * Everything that decides what is drawn. It lives in the page; Python hears of each change.
+ * @typedef {{
+ *   seq: number, shown: string[], x: 'step' | 'epoch' | 'seconds', window: 'auto' | number, smooth: number,
+ *   mode: 'lines' | 'map', solo: string | null, large: string | null, hidden_panels: string[],
+ *   panels: Record<string, PanelView>,
+ * }} View
+ */
+
+/** @typedef {DataView | ArrayBuffer | ArrayBufferView} Bytes */
+
+/**
+ * One panel's numbers as Python sends them whole.
+ * @typedef {{
+ *   series: string[],
+ *   bins: {n: number, width?: number, last_step: Bytes, seconds: Bytes, stats: Bytes},
+ *   rows: {first: number, n: number, steps: Bytes, seconds: Bytes, values: Bytes},
+ * }} PanelSnapshot
+ */
+
+/**
+ * Statistics of one name over the windows of steps, one entry a window; NaN where there is no reading.
+ * @typedef {{
+ *   count: Float64Array, mean: Float64Array, std: Float64Array, min: Float64Array, max: Float64Array,
+ *   median: Float64Array, q1: Float64Array, q3: Float64Array,
+ * }} Stats
+ */
+
+/**
+ * The windows that a panel is drawn from: first and last step of each, the x position, and one `Stats` a column.
+ * @typedef {{n: number, from: Float64Array, to: Float64Array, seconds: Float64Array, stats: Stats[]}} Windows
+ */
+
+/** @typedef {{name: string, column: number, colour: string}} Row */
+
+/** @typedef {{[name: string]: any}} WidgetModel A widget model of the front end; its library has no types here. */
+
+/**
+ * What anywidget hands to `initialize` and `render`.
+ * @typedef {{
+ *   get(name: string): any, send(content: object): void,
+ *   on(event: string, callback: (...args: any[]) => void): void,
+ *   off(event: string, callback: (...args: any[]) => void): void, widget_manager: any,
+ * }} Model
+ */
+
+/**
+ * The bqplot models of one panel.
+ * @typedef {Record<
+ *   'fig' | 'x' | 'y' | 'axis_x' | 'axis_y' | 'axis_ylog' | 'raw' | 'mean' | 'median' | 'extremes' | 'band_std'
+ *   | 'band_q' | 'band_minmax' | 'image', WidgetModel>} PanelModels
+ */
+
+export {};

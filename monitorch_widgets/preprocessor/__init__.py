@@ -1,0 +1,38 @@
+"""Tensors to numbers, kept by module name, still on the device until the step's one copy."""
+
+from .abstract import (
+    AbstractBackwardPreprocessor,
+    AbstractForwardPreprocessor,
+    AbstractModulePreprocessor,
+    AbstractPreprocessor,
+    AbstractTensorPreprocessor,
+    DeferredPreprocessor,
+    TensorPreprocessor,
+)
+from .activation import GradientActivation, OutputActivation
+from .deferred import StepBuffer
+from .explicit_call import ExplicitCall
+from .geometry import GradientGeometry, OutputGradientGeometry, ParameterDifferenceGeometry
+from .output import LossModule, OutputNorm
+from .parameter import ParameterCond, ParameterNorm
+
+__all__ = [
+    "AbstractBackwardPreprocessor",
+    "AbstractForwardPreprocessor",
+    "AbstractModulePreprocessor",
+    "AbstractPreprocessor",
+    "AbstractTensorPreprocessor",
+    "DeferredPreprocessor",
+    "ExplicitCall",
+    "GradientActivation",
+    "GradientGeometry",
+    "LossModule",
+    "OutputActivation",
+    "OutputGradientGeometry",
+    "OutputNorm",
+    "ParameterCond",
+    "ParameterDifferenceGeometry",
+    "ParameterNorm",
+    "StepBuffer",
+    "TensorPreprocessor",
+]

@@ -1,0 +1,156 @@
+"""Norms and correlations of gradients and updates, step after step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from monitorch_widgets.numerical import ConsecutiveTensors, precise
+
+from .abstract import AbstractBackwardPreprocessor, DeferredPreprocessor, TensorPreprocessor, by_device
+
+
+class _Geometry(DeferredPreprocessor):
+    """Norm, and correlation with the tensor before, of named tensors."""
+
+    def __init__(self, correlation: bool, normalize: bool, inplace: bool, eps: float = 1e-8) -> None:
+        super().__init__(2 if correlation else 1, inplace)
+        self._tensors = ConsecutiveTensors(normalize, correlation, eps)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory that the kept copies take, in bytes: one copy of each tensor with `correlation`."""
+        return self._tensors.memory_bytes
+
+    def forget(self) -> None:
+        """Drop the kept copies: the next correlations have no value."""
+        self._tensors.forget()
+
+    def _measure(self, names: Sequence[str], tensors: Sequence[Tensor]) -> None:
+        with torch.no_grad():
+            for group in by_device(tensors):
+                chosen = [names[i] for i in group]
+                self._push(chosen, self._tensors.measure(chosen, [tensors[i] for i in group]))
+
+
+class GradientGeometry(_Geometry, TensorPreprocessor):
+    """Norm of parameter gradients, and whether they keep their direction.
+
+    A norm that vanishes or explodes over depth tells where learning stops or breaks; a correlation that stays below
+    0 tells of oscillation, often of a learning rate that is too large.
+
+    The first gradient of all has no correlation (monitorch gives 0), and the first one of a later epoch is compared
+    with the last one of the epoch before.
+
+    Parameters
+    ----------
+    correlation : bool
+        Compute correlations, in -1..1; keeps one copy of each gradient.
+    normalize : bool
+        Root mean square rather than L2 norm.
+    inplace : bool
+        Keep running statistics rather than lists.
+    eps : float
+        Length up to which a gradient has no direction.
+    """
+
+    def process_tensor(self, name: str, grad: Tensor) -> None:
+        """Measure one gradient of any shape and dtype, in float32 or wider."""
+        self._measure([name], [grad])
+
+    def process_tensors(self, names: Sequence[str], tensors: Sequence[Tensor]) -> None:
+        """Measure the gradients of a whole step at once."""
+        self._measure(names, tensors)
+
+
+class OutputGradientGeometry(_Geometry, AbstractBackwardPreprocessor):
+    """Norm of the gradients that reach a module's output, and whether they keep their direction.
+
+    Read at the output tensor, so it is the gradient as backward brings it: per micro-batch, scaled if the loss is.
+
+    Parameters
+    ----------
+    correlation : bool
+        Compute correlations, in -1..1; keeps one copy of each gradient. No value for the first, and where the
+        batch size changed.
+    normalize : bool
+        Root mean square rather than L2 norm.
+    inplace : bool
+        Keep running statistics rather than lists.
+    eps : float
+        Length up to which a gradient has no direction.
+    """
+
+    def process_bw(self, name: str, module: nn.Module, grad_input: Any, grad_output: Any) -> None:
+        """Measure the gradient with respect to one output tensor; `module` and `grad_input` are not looked at."""
+        grad = grad_output[0] if isinstance(grad_output, tuple | list) else grad_output
+        if grad is not None:
+            self._measure([name], [grad])
+
+
+class ParameterDifferenceGeometry(_Geometry, TensorPreprocessor):
+    """Norm of parameter updates, and whether they keep their direction.
+
+    The update is the parameter now minus the parameter at the call before; one copy of each parameter is kept, and
+    another of each update with `correlation`.
+
+    Parameters
+    ----------
+    correlation : bool
+        Compute correlations of consecutive updates, in -1..1.
+    normalize : bool
+        Root mean square rather than L2 norm.
+    inplace : bool
+        Keep running statistics rather than lists.
+    eps : float
+        Length up to which an update has no direction.
+    """
+
+    def __init__(self, correlation: bool, normalize: bool, inplace: bool, eps: float = 1e-8) -> None:
+        super().__init__(correlation, normalize, inplace, eps)
+        self._before: dict[str, Tensor] = {}
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory that the kept copies take, in bytes."""
+        kept = sum(tensor.numel() * tensor.element_size() for tensor in self._before.values())
+        return kept + super().memory_bytes
+
+    def forget(self) -> None:
+        """Drop the kept copies: the next update starts anew."""
+        super().forget()
+        self._before.clear()
+
+    def process_tensor(self, name: str, param: Tensor) -> None:
+        """Measure the change of one parameter since the last call; the first call only remembers it."""
+        self.process_tensors([name], [param])
+
+    def process_tensors(self, names: Sequence[str], tensors: Sequence[Tensor]) -> None:
+        """Measure the change of all parameters since the last call."""
+        known = [i for i, name in enumerate(names) if self._fits(name, tensors[i])]
+        now = [tensors[i].detach() for i in known]
+        before = [self._before[names[i]] for i in known]
+        if known:
+            with torch.no_grad():
+                # widened first: in a half type the difference itself would be rounded
+                changes = torch._foreach_sub([precise(t) for t in now], [precise(t) for t in before])
+                self._measure([names[i] for i in known], changes)
+                torch._foreach_copy_(before, now)
+        self.remember(names, tensors)
+
+    def remember(self, names: Sequence[str], tensors: Sequence[Tensor]) -> None:
+        """Keep the parameters that are not known yet, without measuring."""
+        for name, tensor in zip(names, tensors, strict=True):
+            if not self._fits(name, tensor):
+                self._before[name] = tensor.detach().clone()
+
+    def _fits(self, name: str, tensor: Tensor) -> bool:
+        kept = self._before.get(name)
+        return kept is not None and (kept.shape, kept.dtype, kept.device) == (
+            tensor.shape,
+            tensor.dtype,
+            tensor.device,
+        )

@@ -1,0 +1,98 @@
+"""Activation and death rates against their definition."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from monitorch_widgets.numerical import activation_and_death, reduce_activation_to_activation_rates
+
+from .reference import COMPLEX, EMPTY, REAL, SHAPES, exact, neurons_first, rates, tensor
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("dtype", REAL + COMPLEX, ids=str)
+@pytest.mark.parametrize("shape", [(), *SHAPES], ids=str)
+@pytest.mark.parametrize(("batch", "channel_last"), [(False, False), (True, False), (True, True)])
+def test_rates_are_those_of_the_definition(
+    dtype: torch.dtype, shape: tuple[int, ...], batch: bool, channel_last: bool
+) -> None:
+    values = tensor(shape, dtype, zeros=0.6)
+    if values.dim() > 1:
+        values[:, 0] = 0  # a neuron that is dead, wherever neurons are
+        values[0] = 0
+        values[..., 0] = 0
+    got = activation_and_death(values, 1e-8, batch=batch, channel_last=channel_last)
+    assert got.tolist() == pytest.approx(rates(exact(values), batch=batch, channel_last=channel_last), rel=1e-6)
+
+
+def test_one_value_is_one_neuron() -> None:
+    assert activation_and_death(torch.tensor(2.0), 1e-8, batch=False).tolist() == [1, 0]
+    assert activation_and_death(torch.tensor(0.0), 1e-8, batch=True).tolist() == [0, 1]
+
+
+def test_one_dimension_is_a_batch_of_one_neuron_or_one_value_per_neuron() -> None:
+    values = torch.tensor([0.0, 1.0, 0.0, 2.0])
+    assert activation_and_death(values, 1e-8, batch=True).tolist() == [0.5, 0]
+    assert activation_and_death(values, 1e-8, batch=False).tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("dtype", REAL, ids=str)
+@pytest.mark.parametrize("shape", EMPTY, ids=str)
+@pytest.mark.parametrize("batch", [False, True])
+def test_nothing_has_no_rates(dtype: torch.dtype, shape: tuple[int, ...], batch: bool) -> None:
+    assert all(map(math.isnan, activation_and_death(torch.zeros(shape, dtype=dtype), 1e-8, batch=batch).tolist()))
+
+
+@pytest.mark.parametrize("dtype", REAL, ids=str)
+@pytest.mark.parametrize("poison", [NAN, math.inf, -math.inf])
+def test_a_value_that_is_not_finite_leaves_no_rates(dtype: torch.dtype, poison: float) -> None:
+    values = tensor((4, 3, 2), dtype)
+    values[1, 2, 0] = poison
+    assert all(map(math.isnan, activation_and_death(values, 1e-8, batch=True).tolist()))
+
+
+def test_infinities_of_both_signs_do_not_cancel() -> None:
+    values = torch.tensor([[math.inf, -math.inf]])
+    assert all(map(math.isnan, activation_and_death(values, 1e-8, batch=True).tolist()))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+def test_huge_but_finite_values_have_rates(dtype: torch.dtype) -> None:
+    values = torch.full((64, 3), 3e38).to(dtype)  # their sum is beyond the dtype
+    assert activation_and_death(values, 1e-8, batch=True).tolist() == [1, 0]
+
+
+def test_eps_is_the_largest_magnitude_that_counts_as_zero() -> None:
+    values = torch.tensor([[0.5, -0.5, 0.25, -0.6]], dtype=torch.float64)
+    assert activation_and_death(values, 0.5, batch=True).tolist() == [0.25, 0.75]
+
+
+def test_a_small_float16_is_not_zero() -> None:
+    smallest = torch.full((2, 2), 2.0**-24, dtype=torch.float16)
+    assert activation_and_death(smallest, 1e-8, batch=True).tolist() == [1, 0]
+
+
+def test_a_complex_value_is_one_value() -> None:
+    values = torch.tensor([[[1j, 0j], [1 + 0j, 0j]]])  # (B, T, C) with one dead channel of two
+    assert activation_and_death(values, 1e-8, batch=True, channel_last=True).tolist() == [0.5, 0.5]
+
+
+def test_rows_that_a_sparse_gradient_leaves_out_are_dead() -> None:
+    gradient = torch.sparse_coo_tensor([[3, 1]], [[1.0, 0.0], [2.0, 3.0]], (8, 2), check_invariants=False)
+    got = activation_and_death(gradient, 1e-8, batch=False)
+    assert got.tolist() == [3 / 16, 6 / 8] == list(rates(exact(gradient), batch=False))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("batch", [False, True])
+def test_rates_of_each_neuron(shape: tuple[int, ...], batch: bool) -> None:
+    active = tensor(shape, torch.float32, zeros=0.5) != 0
+    expected = neurons_first(active.numpy(), batch=batch, channel_last=False).mean(axis=1)
+    got = reduce_activation_to_activation_rates(active, batch)
+    assert got.dtype is torch.float32
+    np.testing.assert_allclose(got.numpy(), expected, rtol=1e-6)

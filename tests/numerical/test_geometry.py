@@ -1,0 +1,228 @@
+"""Norms and correlations against their definition."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from monitorch_widgets.numerical import (
+    ConsecutiveTensors,
+    GeometryComputation,
+    RunningMeanVar,
+    precise,
+    sample_norm,
+    wide,
+)
+
+from .reference import (
+    COMPLEX,
+    EMPTY,
+    REAL,
+    SHAPES,
+    cosine,
+    exact,
+    mean_sample_norm,
+    norm,
+    tensor,
+    tolerance,
+)
+
+EPS = 1e-8
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("dtype", REAL + COMPLEX, ids=str)
+@pytest.mark.parametrize("shape", [(), *SHAPES], ids=str)
+def test_norm_and_correlation_are_those_of_the_definition(
+    shape: tuple[int, ...], dtype: torch.dtype, normalize: bool
+) -> None:
+    first, second = tensor(shape, dtype, 1), tensor(shape, dtype, 2)
+    measured = ConsecutiveTensors(normalize, correlation=True, eps=EPS)
+    (before,) = measured.measure(["x"], [first]).tolist()
+    (after,) = measured.measure(["x"], [second]).tolist()
+    near = {"rel": tolerance(dtype), "abs": tolerance(dtype)}
+    assert before[0] == pytest.approx(norm(exact(first), normalize), **near)
+    assert math.isnan(before[1])  # nothing came before
+    assert after == pytest.approx([norm(exact(second), normalize), cosine(exact(first), exact(second))], **near)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("dtype", REAL + COMPLEX, ids=str)
+@pytest.mark.parametrize("shape", [(), *SHAPES], ids=str)
+def test_mean_norm_of_samples(shape: tuple[int, ...], dtype: torch.dtype, normalize: bool) -> None:
+    output = tensor(shape, dtype)
+    expected = mean_sample_norm(exact(output), normalize)
+    assert sample_norm(output, normalize=normalize).item() == pytest.approx(expected, rel=tolerance(dtype))
+
+
+@pytest.mark.parametrize("dtype", REAL + COMPLEX, ids=str)
+@pytest.mark.parametrize("shape", EMPTY, ids=str)
+@pytest.mark.parametrize("normalize", [False, True])
+def test_nothing_has_no_norm(dtype: torch.dtype, shape: tuple[int, ...], normalize: bool) -> None:
+    empty = torch.zeros(shape, dtype=dtype)
+    assert math.isnan(sample_norm(empty, normalize=normalize).item())
+    measured = ConsecutiveTensors(normalize, correlation=True, eps=EPS)
+    for _ in range(2):
+        assert all(map(math.isnan, measured.measure(["x"], [empty])[0].tolist()))
+
+
+@pytest.mark.parametrize("dtype", REAL, ids=str)
+@pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_stays_so(dtype: torch.dtype, poison: float) -> None:
+    good, bad = tensor((4, 3), dtype), tensor((4, 3), dtype, 1)
+    bad[2, 1] = poison
+    assert not math.isfinite(sample_norm(bad).item())
+    measured = ConsecutiveTensors(False, correlation=True, eps=EPS)
+    rows = [measured.measure(["x"], [each])[0].tolist() for each in (good, bad, good, good)]
+    finite = [[math.isfinite(value) for value in row] for row in rows]
+    # the poisoned tensor has neither, the one after it no correlation, then all is well again
+    assert finite == [[True, False], [False, False], [True, False], [True, True]]
+
+
+def test_half_types_are_widened_before_they_are_squared() -> None:
+    huge = torch.full((1000,), 6e4, dtype=torch.float16)  # the squares are beyond float16
+    small = torch.full((1000,), 6e-8, dtype=torch.float16)  # the squares are below it
+    for each in (huge, small):
+        assert sample_norm(each[None]).item() == pytest.approx(norm(exact(each)), rel=1e-6)
+        (row,) = ConsecutiveTensors(True, correlation=False, eps=EPS).measure(["x"], [each]).tolist()
+        assert row == pytest.approx([norm(exact(each), True)], rel=1e-6)
+
+
+def test_many_tensors_at_once_equal_one_by_one() -> None:
+    names = [f"{shape}{dtype}" for shape in SHAPES for dtype in REAL]
+    together, alone = (ConsecutiveTensors(True, correlation=True, eps=EPS) for _ in range(2))
+    for seed in range(3):
+        tensors = [tensor(shape, dtype, seed) for shape in SHAPES for dtype in REAL]
+        expected = torch.cat([alone.measure([name], [each]) for name, each in zip(names, tensors, strict=True)])
+        torch.testing.assert_close(
+            together.measure(names, tensors), expected.double(), equal_nan=True, rtol=1e-6, atol=1e-6
+        )
+
+
+def test_a_tensor_that_comes_later_or_changes_shape_starts_anew() -> None:
+    measured = ConsecutiveTensors(False, correlation=True, eps=EPS)
+    a, b = tensor((4, 3), torch.float32), tensor((5,), torch.float32)
+    measured.measure(["a"], [a])
+    rows = measured.measure(["a", "b"], [a, b])
+    assert rows[0, 1].item() == pytest.approx(1)
+    assert math.isnan(rows[1, 1].item())
+    rows = measured.measure(["b", "a"], [-b, a[:2]])
+    assert rows[0, 1].item() == pytest.approx(-1)
+    assert math.isnan(rows[1, 1].item())
+
+
+def test_views_in_any_layout() -> None:
+    base = tensor((6, 4, 8), torch.float32)
+    measured = ConsecutiveTensors(False, correlation=True, eps=EPS)
+    measured.measure(["x"], [base.transpose(0, 2)])
+    (row,) = measured.measure(["x"], [base.permute(2, 1, 0).contiguous()]).tolist()
+    assert row == pytest.approx([norm(exact(base)), 1])
+
+
+def test_the_kept_copy_is_a_copy() -> None:
+    gradient = tensor((4, 3), torch.float32)
+    measured = ConsecutiveTensors(False, correlation=True, eps=EPS)
+    measured.measure(["x"], [gradient])
+    before = exact(gradient).copy()
+    gradient.copy_(tensor((4, 3), torch.float32, 1))  # as zero_grad(set_to_none=False) and backward do
+    assert measured.measure(["x"], [gradient])[0, 1].item() == pytest.approx(cosine(before, exact(gradient)), rel=1e-5)
+    assert measured.memory_bytes == 4 * 3 * 4
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("correlation", [False, True])
+def test_sparse_gradients_count_their_zeros(normalize: bool, correlation: bool) -> None:
+    first = torch.sparse_coo_tensor([[0, 1]], [[1.0, 2.0], [3.0, 4.0]], (6, 2), check_invariants=False)
+    # as many rows stored, but others: orthogonal to the first one
+    second = torch.sparse_coo_tensor([[5, 4, 5]], [[1.0, 2.0], [3.0, 4.0], [1.0, 1.0]], (6, 2), check_invariants=False)
+    measured = ConsecutiveTensors(normalize, correlation, eps=EPS)
+    for gradient in (first, second):
+        (row,) = measured.measure(["x"], [gradient]).tolist()
+        assert row[0] == pytest.approx(norm(exact(gradient), normalize))
+    if correlation:
+        assert row[1] == 0
+
+
+def test_widening() -> None:
+    assert [wide(tensor((2,), dtype)).dtype for dtype in REAL] == [torch.float32] * 3 + [torch.float64]
+    assert [precise(tensor((2,), dtype)).dtype for dtype in COMPLEX] == COMPLEX
+    assert wide(torch.arange(3)).dtype is torch.float32
+    graph = torch.ones(3, requires_grad=True) * 2
+    assert not wide(graph).requires_grad
+    conjugated = tensor((3,), torch.complex64).conj()
+    assert wide(conjugated).flatten().tolist() == torch.view_as_real(conjugated.resolve_conj()).flatten().tolist()
+
+
+# ---------------------------------------------------------------- GeometryComputation: one tensor after the other
+
+
+def geometry(inplace: bool = False, normalize: bool = False) -> GeometryComputation:
+    return GeometryComputation(inplace=inplace, normalize=normalize, correlation=True, eps=EPS)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("normalize", [False, True])
+def test_a_sequence_of_tensors(inplace: bool, normalize: bool) -> None:
+    tensors = [tensor((5, 3), torch.float32, seed) for seed in range(9)]
+    computed = geometry(inplace, normalize)
+    for each in tensors:
+        computed.update(each)
+    norms = [norm(exact(each), normalize) for each in tensors]
+    products = [cosine(exact(a), exact(b)) for a, b in itertools.pairwise(tensors)]
+    for accumulator, expected in ((computed.norm, norms), (computed.product, products)):
+        if isinstance(accumulator, RunningMeanVar):
+            assert accumulator.count == len(expected)
+            assert accumulator.mean == pytest.approx(np.mean(expected), rel=1e-5, abs=1e-6)
+            assert accumulator.var == pytest.approx(np.var(expected), rel=1e-4, abs=1e-6)
+        else:
+            assert accumulator == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_without_correlation_the_value_is_the_norm_alone() -> None:
+    computed = GeometryComputation(inplace=False, normalize=False, correlation=False, eps=EPS)
+    computed.update(torch.tensor([3.0, 4.0]))
+    assert computed.value == [5]
+
+
+def test_correlation_carries_over_the_end_of_an_epoch() -> None:
+    """Four equal gradients an epoch: monitorch's mean is 0.75, because it forgets the last one of the epoch before."""
+    computed = geometry(inplace=True)
+    for epoch in range(3):
+        for _ in range(4):
+            computed.update(torch.tensor([3.0, 4.0]))
+        norms, products = computed.value
+        assert (norms.count, norms.mean) == (4, 5)
+        assert products.mean == pytest.approx(1)
+        assert products.count == (3 if epoch == 0 else 4)  # the very first gradient has none
+        computed.reset()
+
+
+@pytest.mark.parametrize("length", [1e-5, 1.0, 1e5])
+def test_correlation_does_not_depend_on_length(length: float) -> None:
+    """monitorch adds eps to the product of the lengths, and so calls parallel gradients of 1e-5 nearly unrelated."""
+    computed = geometry()
+    for _ in range(2):
+        computed.update(torch.tensor([0.6, 0.8], dtype=torch.float64) * length)
+    assert computed.product == [pytest.approx(1, rel=1e-12)]
+
+
+def test_a_tensor_without_length_has_no_direction() -> None:
+    computed = geometry()
+    for each in ([1.0, 0.0], [0.0, 0.0], [1.0, 0.0], [1.0, 0.0]):
+        computed.update(torch.tensor(each))
+    assert computed.norm == [1, 0, 1, 1]
+    assert computed.product == [1]
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf])
+def test_a_poisoned_tensor_leaves_a_gap_and_is_counted(poison: float) -> None:
+    computed = geometry(inplace=True)
+    for each in ([3.0, 4.0], [poison, 1.0], [3.0, 4.0], [6.0, 8.0]):
+        computed.update(torch.tensor(each))
+    norms, products = computed.value
+    assert (norms.count, norms.mean, norms.max_, norms.nonfinite) == (3, pytest.approx(20 / 3), 10, 1)
+    assert (products.count, products.mean) == (1, pytest.approx(1))
