@@ -41,15 +41,25 @@ class Subscription:
             self._callbacks.remove(self)
 
 
+class Listeners:
+    """The callbacks of one module: for its outputs, and for their gradients."""
+
+    __slots__ = ("backward", "forward")
+
+    def __init__(self) -> None:
+        self.forward: list[Subscription] = []
+        self.backward: list[Subscription] = []
+
+
 class ModuleHook:
-    """The forward hook of one module, and through it the hooks on its outputs."""
+    """The forward hook of one module, and through it the hooks on its outputs.
+
+    It holds no listener: a model keeps no inspector alive.
+    """
 
     def __init__(self, hooks: Hooks, name: str) -> None:
         self._hooks = weakref.ref(hooks)
         self._name = name
-        self.forward: list[Subscription] = []
-        self.backward: list[Subscription] = []
-        self.handle: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # In a copied or saved model this hook does nothing, and loading it needs no package of ours.
@@ -59,30 +69,32 @@ class ModuleHook:
     def __call__(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Tell the subscribers, and return nothing: the output stays as it is."""
         hooks = self._hooks()
-        if hooks is None or not hooks.listening:
+        listeners = None if hooks is None or not hooks.listening else hooks.of(module)
+        if hooks is None or listeners is None:
             return
         tensors = named_tensors(output, self._name)
-        if self.backward:
-            self._watch_gradients(hooks, module, tensors)
-        if self.forward and not _recomputing():
+        if listeners.backward:
+            _watch_gradients(hooks, listeners, module, tensors)
+        if listeners.forward and not _recomputing():
             layer_input = first_input(args, kwargs)
             for name, tensor in tensors:
-                for subscription in self.forward:
+                for subscription in listeners.forward:
                     hooks.run(subscription, name, module, layer_input, tensor)
 
-    def _watch_gradients(self, hooks: Hooks, module: nn.Module, tensors: list[tuple[str, Tensor]]) -> None:
-        for name, tensor in tensors:
-            if tensor.requires_grad:
-                tensor.register_hook(_OutputHook(self, hooks, name, module))  # type: ignore[no-untyped-call]
+
+def _watch_gradients(hooks: Hooks, listeners: Listeners, module: nn.Module, tensors: list[tuple[str, Tensor]]) -> None:
+    for name, tensor in tensors:
+        if tensor.requires_grad:
+            tensor.register_hook(_OutputHook(hooks, listeners, name, module))  # type: ignore[no-untyped-call]
 
 
 class _OutputHook:
     """Hook on one output tensor; it lives as long as the graph."""
 
-    __slots__ = ("_hook", "_hooks", "_module", "_name")
+    __slots__ = ("_hooks", "_listeners", "_module", "_name")
 
-    def __init__(self, hook: ModuleHook, hooks: Hooks, name: str, module: nn.Module) -> None:
-        self._hook = hook
+    def __init__(self, hooks: Hooks, listeners: Listeners, name: str, module: nn.Module) -> None:
+        self._listeners = listeners
         self._hooks = weakref.ref(hooks)
         self._name = name
         self._module = weakref.ref(module)
@@ -91,7 +103,7 @@ class _OutputHook:
         hooks, module = self._hooks(), self._module()
         if hooks is None or module is None or not hooks.listening:
             return
-        for subscription in self._hook.backward:
+        for subscription in self._listeners.backward:
             hooks.run(subscription, self._name, module, grad.detach())
 
 
@@ -120,20 +132,23 @@ class Hooks:
         self.muted: set[int] = set()
         self.on_fault: Callable[[object, str, Exception], None] = _raise
         self.on_owner: Callable[[object], None] = _ignore
-        self._modules: dict[int, ModuleHook] = {}
+        self._modules: dict[int, Listeners] = {}
         self.accepts: Callable[[Optimizer], bool] = _accept_all
         self._before: list[Subscription] = []
         self._after: list[Subscription] = []
         self._always_after: list[Subscription] = []
+        self._watching_optimizers = False
         self._handles: list[Any] = []
+        # Handles live in the finalizer: they still work while this object is collected in a cycle.
+        weakref.finalize(self, _take_back, self._handles).atexit = False
 
     def forward(self, module: nn.Module, name: str, callback: ForwardCallback) -> Subscription:
         """Call ``callback(name, module, layer_input, tensor)`` for each output tensor of each forward pass."""
-        return Subscription(callback, self.owner, self._module_hook(module, name).forward)
+        return Subscription(callback, self.owner, self._listeners(module, name).forward)
 
     def output_gradient(self, module: nn.Module, name: str, callback: BackwardCallback) -> Subscription:
         """Call ``callback(name, module, gradient)`` when the gradient of an output tensor is known."""
-        return Subscription(callback, self.owner, self._module_hook(module, name).backward)
+        return Subscription(callback, self.owner, self._listeners(module, name).backward)
 
     def before_step(self, callback: StepCallback) -> Subscription:
         """Call ``callback(optimizer)`` before each optimizer step, with gradients as the optimizer uses them."""
@@ -186,30 +201,31 @@ class Hooks:
 
     def remove(self) -> None:
         """Take back every hook."""
-        for hook in self._modules.values():
-            hook.handle.remove()
-        for handle in self._handles:
-            handle.remove()
+        _take_back(self._handles)
         self._modules.clear()
-        self._handles.clear()
+        self._watching_optimizers = False
         self._before.clear()
         self._after.clear()
         self._always_after.clear()
 
     def __len__(self) -> int:
         """Number of hooks that hang on modules and optimizers now."""
-        return len(self._modules) + len(self._handles)
+        return len(self._handles)
 
-    def _module_hook(self, module: nn.Module, name: str) -> ModuleHook:
+    def of(self, module: nn.Module) -> Listeners | None:
+        """The callbacks of a module; None where it has none."""
+        return self._modules.get(id(module))
+
+    def _listeners(self, module: nn.Module, name: str) -> Listeners:
         if id(module) not in self._modules:
-            hook = ModuleHook(self, name)
-            hook.handle = module.register_forward_hook(hook, with_kwargs=True)
-            self._modules[id(module)] = hook
+            self._modules[id(module)] = Listeners()
+            self._handles.append(module.register_forward_hook(ModuleHook(self, name), with_kwargs=True))
         return self._modules[id(module)]
 
     def _watch_optimizers(self) -> None:
-        if self._handles:
+        if self._watching_optimizers:
             return
+        self._watching_optimizers = True
         me = weakref.ref(self)
 
         def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -222,11 +238,13 @@ class Hooks:
             if hooks is not None:
                 hooks.run_after_step(optimizer)
 
-        self._handles = [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
+        self._handles += [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
 
-    def __del__(self) -> None:
-        for handle in self.__dict__.get("_handles", ()):
-            handle.remove()
+
+def _take_back(handles: list[Any]) -> None:
+    for handle in handles:
+        handle.remove()
+    handles.clear()
 
 
 def _recomputing() -> bool:

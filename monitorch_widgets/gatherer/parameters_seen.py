@@ -117,6 +117,7 @@ class ParameterStepsGatherer(ParametersGatherer):
     ) -> None:
         super().__init__(preprocessors, inspector_state)
         self._optimizer = optimizer
+        self._seen = -1  # the newest step that was listened to
         hooks = inspector_state.hooks
         self._subscriptions = [hooks.before_step(self._before), hooks.after_step(self)]
 
@@ -124,16 +125,22 @@ class ParameterStepsGatherer(ParametersGatherer):
     def _before(self, optimizer: Optimizer | None) -> None:
         """Let differences start at this step, if the one before was not seen."""
         differences = [p for p in self._preprocessors if isinstance(p, ParameterDifferenceGeometry)]
-        if differences and self._follows(optimizer):
-            names, tensors = self._places.tensors(optimizer)
-            for preprocessor in differences:
-                preprocessor.remember(names, tensors)
+        if optimizer is None or not differences or not self._follows(optimizer):
+            return  # without an optimizer the change has been made already: it counts from the last call
+        names, tensors = self._places.tensors(optimizer)
+        gap = self._step() > self._seen + 1
+        for preprocessor in differences:
+            preprocessor.remember(names, tensors, anew=gap)
 
     @AbstractGatherer.requires_active_inspector_state
     def __call__(self, optimizer: Optimizer | None = None) -> None:
         """Hand on the parameters that `optimizer` stepped."""
+        self._seen = self._step()
         if self._follows(optimizer):
             self._hand_on(*self._places.tensors(optimizer))
+
+    def _step(self) -> int:
+        return 0 if self.inspector_state is None else self.inspector_state.buffer.step
 
     def _follows(self, optimizer: Optimizer | None) -> bool:
         return self._optimizer is None or optimizer is None or optimizer is self._optimizer

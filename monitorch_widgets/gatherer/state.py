@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
+from typing import ClassVar
 
 from monitorch_widgets.errors import ArgumentError
 from monitorch_widgets.preprocessor import StepBuffer
@@ -26,6 +28,8 @@ class InspectorState:
         Whether a model is watched.
     hooks : Hooks
         Owner of all hooks.
+    in_step : bool
+        Whether the model has run forward, in training mode, since its last step.
     buffer : StepBuffer
         Numbers of the running step.
 
@@ -35,6 +39,8 @@ class InspectorState:
     >>> state.is_active, state.tick(), state.is_active
     (False, 2, True)
     """
+
+    _newest: ClassVar[weakref.ref[InspectorState] | None] = None
 
     def __init__(self, is_active_fn: int | Callable[[int], bool] = 1) -> None:
         if isinstance(is_active_fn, int) and is_active_fn < 1:
@@ -48,8 +54,24 @@ class InspectorState:
             self.is_active_fn = is_active_fn
         self.counter = 1
         self.attached = False
+        self.in_step = False
         self.hooks = Hooks()
         self.buffer = StepBuffer()
+
+    def note_forward(self, training: bool) -> None:
+        """Note that the model has run forward."""
+        self.in_step = self.in_step or training
+        InspectorState._newest = weakref.ref(self)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether what happens now belongs to this model, as far as the inspectors in this process can tell.
+
+        True between a forward pass in training mode and the step, and otherwise unless another watched model has run
+        since. It keeps apart the losses of two watched models that share one loss module.
+        """
+        newest = None if InspectorState._newest is None else InspectorState._newest()
+        return self.in_step or newest is None or newest is self
 
     def tick(self, n_ticks: int = 1) -> int:
         """Go on by some epochs; the new one is returned."""

@@ -43,7 +43,6 @@ class Clock:
         self.epoch_marks: deque[tuple[int, int]] = deque(maxlen=_MARKS)
         self.phase = "train"
         self.state = "waiting"
-        self.in_step = False
 
     def watch(self, model: nn.Module) -> None:
         """Follow the optimizers of `model`."""
@@ -70,14 +69,14 @@ class Clock:
     def saw_forward(self, training: bool) -> None:
         """Note a forward pass of the model."""
         self.phase = "train" if training else "eval"
-        self.in_step = self.in_step or training
+        self._state.note_forward(training)
         self._run()
 
     def finish_step(self) -> None:
         """Note a finished step, and decide whether the next one is listened to."""
         self._run()
         self._ticks.append(self._now())
-        self.phase, self.in_step = "train", False
+        self.phase, self._state.in_step = "train", False
         self._state.buffer.step += 1
         self._state.hooks.listening = self._state.buffer.step % self._every == 0
 
@@ -89,16 +88,20 @@ class Clock:
         """End the run: ``"finished"`` until the next step, or ``"detached"``."""
         if self.state == "live" or state == "detached":
             self.state = state
-            self._ended = self._now()
+            self._ended = self._now() if self._ended is None else self._ended
 
     def _run(self) -> None:
+        """Start, or go on after an end: the time between is not counted."""
         if self._started is None:
             self._started = self._now()
+        elif self._ended is not None:
+            self._started += self._now() - self._ended
+            self._ticks.clear()
         self.state, self._ended = "live", None
 
     @property
     def seconds(self) -> float:
-        """Seconds since the first forward pass; it stands still when the run has ended."""
+        """Seconds of running since the first forward pass; it stands still while no run goes on."""
         if self._started is None:
             return 0.0
         return (self._now() if self._ended is None else self._ended) - self._started

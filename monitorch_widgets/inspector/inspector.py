@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
+import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
@@ -219,7 +220,7 @@ class PyTorchInspector:
     # ------------------------------------------------------------------ steps
 
     def _saw_forward(self, name: str, module: nn.Module, layer_input: Any, output: Any) -> None:
-        self._clock.saw_forward(module.training)
+        self._clock.saw_forward(module.training and torch.is_grad_enabled())
 
     def _after_step(self, optimizer: Optimizer | None) -> None:
         listened = self.state.hooks.listening
@@ -287,7 +288,7 @@ class PyTorchInspector:
         self._call_preprocessor.push_loss(value, train=train, running=running)
 
     def _pushed(self, name: str, value: float) -> None:
-        step = self.state.buffer.step if self._clock.in_step else max(self.state.buffer.step - 1, 0)
+        step = self.state.buffer.step if self.state.in_step else max(self.state.buffer.step - 1, 0)
         for lens in self.lenses:
             if isinstance(lens, LossMetrics):
                 self._emit(lens.note_metric(name), [name], [value], step)
@@ -317,8 +318,10 @@ class PyTorchInspector:
 
     def _finish_epoch(self) -> None:
         each, lenses = self._faults.each, self.lenses
-        each(lenses, lambda lens: lens.start_sync(self.master_rank))
-        each(lenses, lambda lens: lens.finish_sync())
+        for lens in lenses:  # a muted one too: its peers on other ranks wait for it
+            with self._faults.border(lens):
+                lens.start_sync(self.master_rank)
+                lens.finish_sync()
         each(lenses, lambda lens: lens.finalize_epoch())
         if self.is_main_process:
             each(lenses, lambda lens: lens.vizualize(self._record, self.state.counter))
@@ -364,10 +367,11 @@ class PyTorchInspector:
     def modules(self) -> list[ModuleInfo]:
         """The modules in model order, and the names of series that are not modules of their own."""
         known = {info.name: info for info in self._infos}
-        named = [name for tag in self.specs for name in self._series_names(tag)]
-        extra = [_named_after(name, known) for name in dict.fromkeys(named) if name not in known]
-        shown = set(named)
-        return [info for info in self._infos if info.name in shown] + extra
+        rank = {name: i for i, name in enumerate(known)}
+        named = dict.fromkeys(name for spec in self.specs for name in self._series_names(spec))
+        owners = {name: name if name in known else _owner(name, known) for name in named}
+        ordered = sorted(named, key=lambda name: (rank.get(owners[name], len(rank)), name != owners[name]))
+        return [known[name] if name in known else _named_after(name, known.get(owners[name])) for name in ordered]
 
     def _series_names(self, spec: ChartSpec) -> list[str]:
         if spec.kind in ("loss", "metrics") or spec.tag not in self._history:
@@ -411,11 +415,13 @@ class PyTorchInspector:
             self.visualizer.attached()
 
 
-def _named_after(name: str, known: dict[str, ModuleInfo]) -> ModuleInfo:
-    """Entry of a series that belongs to a module but has a name of its own, like one output of several."""
-    owner = max((info for info in known if name.startswith(info)), key=len, default="")
-    found = known.get(owner)
-    return ModuleInfo(name, found.type if found else "", found.kind if found else "other")
+def _owner(name: str, known: Iterable[str]) -> str:
+    """Module that a series belongs to whose name is longer, like one output of several; empty for none."""
+    return max((owner for owner in known if name.startswith(owner)), key=len, default="")
+
+
+def _named_after(name: str, owner: ModuleInfo | None) -> ModuleInfo:
+    return ModuleInfo(name, owner.type, owner.kind) if owner else ModuleInfo(name, "", "other")
 
 
 def _rank() -> int:

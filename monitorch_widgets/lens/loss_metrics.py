@@ -35,6 +35,15 @@ _LOSS = About(
 )
 _METRICS = About("Metrics as the loop pushes them.", "Improving, then steady.", "Compare with the loss.")
 
+
+class _LossGatherer(FeedForwardGatherer):
+    """Sees losses of its own model: another watched model may use the same loss module."""
+
+    def __call__(self, name: str, module: nn.Module, layer_input: Any, layer_output: Any) -> None:
+        if self.inspector_state is not None and self.inspector_state.is_running:
+            super().__call__(name, module, layer_input, layer_output)
+
+
 Values = dict[str, float]
 Ranges = dict[tuple[str, str], tuple[float, float]]
 
@@ -184,7 +193,7 @@ class LossMetrics(AbstractLens):
             emit(self.tag_of("Loss"), names, [row[0] for row in rows], step)
 
         self._preprocessor.listener = arrived
-        self._gatherers = [FeedForwardGatherer(self._loss_fn, [self._preprocessor], "loss", inspector_state)]
+        self._gatherers = [_LossGatherer(self._loss_fn, [self._preprocessor], "loss", inspector_state)]
 
     def note_metric(self, name: str) -> str:
         """Tag of a pushed number; a metric that was not announced is from now on one."""

@@ -22,13 +22,13 @@ _STAGE = "output of the forward pass"
 _EMPTY = "No forward pass in training mode yet."
 _ACTIVE = About(
     "Which share of a layer's output values is not zero.",
-    "Behind a ReLU some 10 to 60 %; other layers near 100 %.",
+    "Behind a ReLU some 10 to 90 %; other layers near 100 %.",
     "Falling to 0: the layer passes nothing on; lower the learning rate or change the initialisation.",
 )
 _DEAD = About(
     "Which share of a layer's neurons is zero for every sample of the batch.",
     "Near 0, or low and steady behind a ReLU.",
-    "High or rising: biases drifted below 0 or the learning rate is too high; change the initialisation or use a leaky ReLU.",
+    "High or rising: biases drifted below 0, or steps are too large; initialise anew or use a leaky ReLU.",
 )
 
 

@@ -141,10 +141,10 @@ class ParameterDifferenceGeometry(_Geometry, TensorPreprocessor):
                 torch._foreach_copy_(before, now)
         self.remember(names, tensors)
 
-    def remember(self, names: Sequence[str], tensors: Sequence[Tensor]) -> None:
-        """Keep the parameters that are not known yet, without measuring."""
+    def remember(self, names: Sequence[str], tensors: Sequence[Tensor], *, anew: bool = False) -> None:
+        """Keep the parameters that are not known yet, or all of them `anew`, without measuring."""
         for name, tensor in zip(names, tensors, strict=True):
-            if not self._fits(name, tensor):
+            if anew or not self._fits(name, tensor):
                 self._before[name] = tensor.detach().clone()
 
     def _fits(self, name: str, tensor: Tensor) -> bool:

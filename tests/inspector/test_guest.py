@@ -68,6 +68,12 @@ def hooks_on(model: nn.Module) -> int:
     return sum(len(getattr(module, kind)) for module in model.modules() for kind in kinds)
 
 
+@pytest.fixture(autouse=True)
+def alone() -> None:
+    """Inspectors of earlier tests that nobody holds are gone."""
+    gc.collect()
+
+
 def optimizer_hooks() -> int:
     return len(optimizers._global_optimizer_pre_hooks) + len(optimizers._global_optimizer_post_hooks)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -53,7 +54,9 @@ def test_one_transfer_a_step_and_none_in_a_hook(monkeypatch) -> None:
     for name in ("item", "tolist", "cpu", "numpy", "__float__", "__bool__"):
         plain = getattr(torch.Tensor, name)
         monkeypatch.setattr(
-            torch.Tensor, name, lambda self, *a, _plain=plain, _name=name, **k: (pulled.append(_name), _plain(self, *a, **k))[1]
+            torch.Tensor,
+            name,
+            lambda self, *a, _plain=plain, _name=name, **k: (pulled.append(_name), _plain(self, *a, **k))[1],
         )
     train(model, 5)
     monkeypatch.undo()
@@ -92,7 +95,7 @@ def test_updates_are_those_of_the_step_from_the_first_one_on() -> None:
     np.testing.assert_allclose(history["Weight Update Norm"].values[:, 0], expected, rtol=1e-5)
     cosines = history["Weight Update Correlation"].values[:, 0]
     assert math.isnan(cosines[0])
-    right = [torch.nn.functional.cosine_similarity(a, b, dim=0).item() for a, b in zip(updates, updates[1:])]
+    right = [torch.nn.functional.cosine_similarity(a, b, dim=0).item() for a, b in pairwise(updates)]
     np.testing.assert_allclose(cosines[1:], right, rtol=1e-4)
 
 
@@ -137,8 +140,8 @@ def test_nan_leaves_a_gap_and_poisons_nothing() -> None:
     model = small()
     inspector = PyTorchInspector([OutputNorm(), OutputActivation()], module=model, visualizer="dummy", strict=True)
     for bad in (0.0, math.nan, math.inf, 0.0):
-        model(torch.ones(4, 3) + bad).sum().backward()
-        torch.optim.SGD(model.parameters(), lr=0.0).step()
+        model(torch.ones(4, 3) + bad)
+        torch.optim.SGD(model.parameters(), lr=0.0).step()  # without gradients: the weights stay as they are
     inspector.tick_epoch()
     for tag in ("Output Norm", "Output Activations", "Output Death Rate"):
         assert np.isfinite(inspector.history[tag].values[:, 0]).tolist() == [True, False, False, True]
@@ -147,7 +150,9 @@ def test_nan_leaves_a_gap_and_poisons_nothing() -> None:
 
 def test_evaluation_is_not_counted_and_belongs_to_the_step_before() -> None:
     model, loss_fn = small(), nn.MSELoss()
-    inspector = PyTorchInspector([LossMetrics(loss_fn=loss_fn), OutputNorm()], module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector(
+        [LossMetrics(loss_fn=loss_fn), OutputNorm()], module=model, visualizer="dummy", strict=True
+    )
     train(model, 3, loss_fn)
     model.eval()
     losses = []
@@ -188,7 +193,9 @@ def test_pushed_losses_and_metrics() -> None:
 
 
 def test_metrics_without_a_loss() -> None:
-    inspector = PyTorchInspector([LossMetrics(metrics="f1", metrics_range="min-max")], module=small(), visualizer="dummy", strict=True)
+    inspector = PyTorchInspector(
+        [LossMetrics(metrics="f1", metrics_range="min-max")], module=small(), visualizer="dummy", strict=True
+    )
     inspector.push_metric("f1", 0.5)
     inspector.push_metric("f1", 0.7)
     inspector.tick_epoch()
@@ -208,7 +215,9 @@ def test_inactive_epochs_are_passed_over() -> None:
 
 def test_every_nth_step() -> None:
     model = small()
-    inspector = PyTorchInspector([OutputNorm(), ParameterUpdateGeometry()], module=model, visualizer="dummy", every=3, strict=True)
+    inspector = PyTorchInspector(
+        [OutputNorm(), ParameterUpdateGeometry()], module=model, visualizer="dummy", every=3, strict=True
+    )
     train(model, 8)
     assert inspector.history["Output Norm"].steps.tolist() == [0, 3, 6]
     assert inspector.history["Weight Update Norm"].steps.tolist() == [0, 3, 6]
@@ -229,7 +238,10 @@ def test_with_a_stride_an_update_is_still_one_step() -> None:
 def test_a_loop_without_an_optimizer_ticks_by_itself() -> None:
     model = small()
     inspector = PyTorchInspector(
-        [ParameterGradientGeometry(), ParameterUpdateGeometry(), ParameterNorm()], module=model, visualizer="dummy", strict=True
+        [ParameterGradientGeometry(), ParameterUpdateGeometry(), ParameterNorm()],
+        module=model,
+        visualizer="dummy",
+        strict=True,
     )
     for _ in range(3):
         model.zero_grad()
@@ -242,7 +254,7 @@ def test_a_loop_without_an_optimizer_ticks_by_itself() -> None:
     assert history["Weight Gradient Norm"].rows == history["Weight Norm"].rows == 3
     # the change since the tick before: the first one has nothing to compare with
     np.testing.assert_allclose(
-        history["Weight Update Norm"].values[1:], 0.1 * history["Weight Gradient Norm"].values[1:], rtol=1e-4
+        history["Weight Update Norm"].values, 0.1 * history["Weight Gradient Norm"].values[1:], rtol=1e-4
     )
 
 
@@ -253,7 +265,9 @@ def test_tick_batch_needs_a_model() -> None:
 
 def test_parameters_of_any_name_and_without_bias() -> None:
     model = nn.ModuleDict({"rnn": nn.LSTM(2, 3), "head": nn.Linear(3, 1, bias=False)})
-    inspector = PyTorchInspector([ParameterGradientGeometry(parameters="weight")], module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector(
+        [ParameterGradientGeometry(parameters="weight")], module=model, visualizer="dummy", strict=True
+    )
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     model["head"](model["rnn"](torch.randn(4, 2, 2))[0]).sum().backward()
     optimizer.step()
@@ -270,6 +284,7 @@ def test_activations_are_named_as_such_and_every_leaf_is_watched() -> None:
 
 def test_depth_and_prefix() -> None:
     model = nn.ModuleDict({"body": nn.Sequential(nn.Linear(2, 2), nn.ReLU()), "head": nn.Linear(2, 1)})
+
     def names(**how) -> list[str]:
         inspector = PyTorchInspector([OutputNorm()], module=model, visualizer="dummy", **how)
         return inspector.history._series["Output Norm"].modules
@@ -322,5 +337,44 @@ def test_bad_arguments_say_what_to_do(how, words) -> None:
     ],
 )
 def test_bad_lens_arguments_raise_at_construction(make) -> None:
-    with pytest.raises((ArgumentError, ArgumentTypeError), match="expected .*received"):
+    with pytest.raises((ArgumentError, ArgumentTypeError), match=r"expected .*received"):
         make()
+
+
+def test_two_watched_models_that_share_a_loss_module_are_kept_apart() -> None:
+    loss_fn = nn.MSELoss()
+    first, second = small(), small()
+    one = PyTorchInspector([LossMetrics(loss_fn=loss_fn)], module=first, visualizer="dummy", strict=True)
+    train(first, 3, loss_fn)
+    with torch.no_grad():
+        loss_fn(first(torch.ones(4, 3)), torch.ones(4, 1))
+    before = one.history["Loss"].values.copy()
+    two = PyTorchInspector([LossMetrics(loss_fn=loss_fn)], module=second, visualizer="dummy", strict=True)
+    train(second, 4, loss_fn)
+    np.testing.assert_array_equal(one.history["Loss"].values, before)
+    assert two.history["Loss"].rows == 4
+
+
+def test_series_with_names_of_their_own_stand_behind_their_module() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.TransformerEncoderLayer(2, 1, 4), nn.Linear(2, 2))
+    inspector = PyTorchInspector(module=model, visualizer="dummy", strict=True)
+    names = [info.name for info in inspector.modules]
+    assert names.index("1.self_attn.in_proj_weight") == names.index("1.self_attn") + 1
+    assert names[0] == "0" and names[-1] == "2"
+
+
+def test_time_between_two_runs_does_not_count() -> None:
+    from monitorch_widgets.gatherer import InspectorState
+    from monitorch_widgets.inspector.clock import Clock
+
+    now = [0.0]
+    clock = Clock(InspectorState(), 1, lambda: now[0])
+    for at, act in ((1.0, clock.finish_step), (3.0, lambda: clock.stop("finished")), (50.0, clock.finish_step)):
+        now[0] = at
+        act()
+    now[0] = 51.0
+    assert clock.seconds == 3.0
+    clock.stop("finished")
+    now[0] = 90.0
+    clock.stop("detached")
+    assert clock.seconds == 3.0 and clock.status(()).state == "detached"

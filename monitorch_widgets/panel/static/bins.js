@@ -88,7 +88,11 @@ export class WeightedPoints {
 
   /** @param {Float32Array} stats @param {number} at */
   addBin(stats, at) {
-    const knots = [stats[at + 3], stats[at + 5], stats[at + 6], stats[at + 7], stats[at + 4]];
+    const [first, median, third] = stats.subarray(at + 5, at + 8);
+    // An outer quarter is as wide as the one beside it at most: a spike is one reading, not a quarter of them.
+    const low = Math.max(stats[at + 3], 2 * first - median);
+    const high = Math.min(stats[at + 4], 2 * third - median);
+    const knots = [low, first, median, third, high];
     for (let s = 0; s < SAMPLES; s++) {
       const place = ((s + 0.5) / SAMPLES) * 4;
       const left = Math.min(Math.floor(place), 3);
@@ -97,16 +101,23 @@ export class WeightedPoints {
     this.sorted = false;
   }
 
-  /** @param {number} q */
+  /**
+   * Straight between the two points beside rank `q`: taking one of them would drift with each merge.
+   * @param {number} q
+   */
   quantile(q) {
     if (!this.sorted) this.points.sort((a, b) => a[0] - b[0]);
     this.sorted = true;
-    const total = this.points.reduce((sum, point) => sum + point[1], 0);
+    if (this.points.length < 2) return this.points.length ? this.points[0][0] : NaN;
+    const target = q * this.points.reduce((sum, point) => sum + point[1], 0);
     let reached = 0;
+    let [before, below] = [NaN, NaN]; // centre and value of the point at the left
     for (const [value, weight] of this.points) {
+      const centre = reached + weight / 2;
+      if (centre >= target) return below === below ? below + ((value - below) * (target - before)) / (centre - before) : value;
       reached += weight;
-      if (reached >= q * total - 1e-9) return value;
+      [before, below] = [centre, value];
     }
-    return NaN;
+    return below;
   }
 }

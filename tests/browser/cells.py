@@ -1,0 +1,64 @@
+"""Cells of the notebooks that the tests open."""
+
+from __future__ import annotations
+
+# A name that is markup; a module's name can't hold a point.
+MARKUP = "<img src=x onerror=__pwned=1>"
+
+NORM, GRADIENT, WEIGHT = "Output Norm", "Output Gradient Norm", "Weight Gradient Norm"
+
+MODEL = f"""
+import os, time
+from pathlib import Path
+from collections import OrderedDict
+import torch
+from torch import nn
+from monitorch_widgets import PyTorchInspector
+from monitorch_widgets.lens import OutputGradientGeometry, OutputNorm, ParameterGradientGeometry
+
+torch.manual_seed(0)
+torch.set_num_threads(1)
+features, head = nn.Sequential(), nn.Sequential()
+for i, channels in enumerate((1, 8, 8), 1):
+    features.add_module(f"conv{{i}}", nn.Conv2d(channels, 8, 3, padding=1))
+    features.add_module(f"bn{{i}}", nn.BatchNorm2d(8))
+    features.add_module(f"relu{{i}}", nn.ReLU())
+features.add_module("flatten", nn.Flatten())
+head.add_module({MARKUP!r}, nn.Linear(8 * 64, 32))
+head.add_module("fc", nn.Linear(32, 10))
+model = nn.Sequential(OrderedDict(features=features, head=head))
+x = torch.rand(256, 1, 8, 8)
+y = (x.mean((1, 2, 3)) * 100).long() % 10
+optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
+
+def train_step(i):
+    part = slice(i * 32 % 256, i * 32 % 256 + 32)
+    optimizer.zero_grad()
+    nn.functional.cross_entropy(model(x[part]), y[part]).backward()
+    optimizer.step()
+"""
+
+INSPECTOR = """
+inspector = PyTorchInspector(
+    lenses=[
+        OutputNorm(),
+        OutputGradientGeometry(skip_activation=False, compute_correlation=False),
+        ParameterGradientGeometry(parameters="weight", compute_correlation=False),
+    ],
+    module=model,
+)
+inspector
+"""
+
+
+def training(enough: str) -> str:
+    """A cell that trains for 20 s, and on until the file `enough` is there; an epoch has 100 steps."""
+    return f"""
+started, step = time.time(), 0
+while time.time() < started + 20 or (not Path({enough!r}).exists() and time.time() < started + 120):
+    train_step(step)
+    step += 1
+    if step % 100 == 0:
+        inspector.tick_epoch()
+print("trained", step, "steps in", round(time.time() - started, 1), "s")
+"""
