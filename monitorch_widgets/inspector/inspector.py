@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -73,6 +74,8 @@ class PyTorchInspector:
         Epoch, hooks and the step's buffer.
     visualizer : AbstractVisualizer
         Where readings go.
+    strict : bool
+        Whether faults of lenses are raised.
 
     Raises
     ------
@@ -121,6 +124,7 @@ class PyTorchInspector:
         self.is_main_process = _rank() == master_rank
         self.state = InspectorState(is_active_fn)
         self._clock = Clock(self.state, stride(every))
+        self.strict = strict
         self._faults = Faults(self.state, strict)
         self._history = History()
         self._arrived: dict[tuple[str, int], tuple[list[str], list[float]]] = {}
@@ -169,6 +173,7 @@ class PyTorchInspector:
             self._unregister()
             raise
         self.state.attached = True
+        self._laid_out = None  # another model may have as many series as the one before
         self._layout_changed()
         return self
 
@@ -370,8 +375,9 @@ class PyTorchInspector:
         rank = {name: i for i, name in enumerate(known)}
         named = dict.fromkeys(name for spec in self.specs for name in self._series_names(spec))
         owners = {name: name if name in known else _owner(name, known) for name in named}
-        ordered = sorted(named, key=lambda name: (rank.get(owners[name], len(rank)), name != owners[name]))
-        return [known[name] if name in known else _named_after(name, known.get(owners[name])) for name in ordered]
+        ours = [name for name in named if owners[name]]  # the history may hold names of a model before this one
+        ours.sort(key=lambda name: (rank[owners[name]], name != owners[name]))
+        return [known.get(name) or replace(known[owners[name]], name=name, activation=False) for name in ours]
 
     def _series_names(self, spec: ChartSpec) -> list[str]:
         if spec.kind in ("loss", "metrics") or spec.tag not in self._history:
@@ -417,11 +423,7 @@ class PyTorchInspector:
 
 def _owner(name: str, known: Iterable[str]) -> str:
     """Module that a series belongs to whose name is longer, like one output of several; empty for none."""
-    return max((owner for owner in known if name.startswith(owner)), key=len, default="")
-
-
-def _named_after(name: str, owner: ModuleInfo | None) -> ModuleInfo:
-    return ModuleInfo(name, owner.type, owner.kind) if owner else ModuleInfo(name, "", "other")
+    return max((owner for owner in known if name.startswith((f"{owner}.", f"{owner}["))), key=len, default="")
 
 
 def _rank() -> int:

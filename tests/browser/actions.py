@@ -38,7 +38,7 @@ def picker(board: Board) -> Iterator[Action]:
         return lambda: board.part(part).click()
 
     def find() -> None:
-        board.part("mw-search").fill("*conv?")
+        board.part("mw-search").fill("features.conv*")
         board.part("mw-search").press("Enter")
 
     def all_again() -> None:
@@ -129,7 +129,7 @@ def axes(board: Board) -> Iterator[Action]:
     yield Action("x by epoch", x("epoch"), relabelled)
     yield Action("x by seconds", x("seconds"), relabelled)
     yield Action("x by step", x("step"), relabelled)
-    yield Action("a window of 200 steps", window("200"), fewer)
+    yield Action("a window of 1000 steps", window("1000"), fewer)
     yield Action("a window of its own choice", window("auto"), more)
     yield Action("smoothing", smooth("0.9"), raw(True))
     yield Action("no smoothing", smooth("0"), raw(False))

@@ -378,3 +378,11 @@ def test_time_between_two_runs_does_not_count() -> None:
     now[0] = 90.0
     clock.stop("detached")
     assert clock.seconds == 3.0 and clock.status(()).state == "detached"
+
+
+def test_another_model_has_its_own_modules() -> None:
+    inspector = PyTorchInspector([OutputNorm()], module=nn.Sequential(nn.Linear(2, 2)), visualizer="dummy", strict=True)
+    inspector.state.buffer.flush()
+    other = nn.ModuleDict({f"conv{i}": nn.Linear(2, 2) for i in (1, 10)})
+    inspector.attach(other)
+    assert [info.name for info in inspector.modules] == ["conv1", "conv10"]

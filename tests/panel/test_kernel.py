@@ -104,9 +104,8 @@ def test_python_hears_the_page_while_the_cell_trains(kernel: BlockingKernelClien
                 click(kernel, comm_id, shell)
         if message["msg_type"] == "stream":
             said += message["content"]["text"]
-        if message["msg_type"] == "status" and message["parent_header"].get("msg_id") == request:
-            if message["content"]["execution_state"] == "idle":
-                break
+        if message["parent_header"].get("msg_id") == request and message["content"].get("execution_state") == "idle":
+            break
     assert "heard 0.5" in said
     assert deltas >= 2
 

@@ -164,8 +164,7 @@ export class Board {
     await Promise.resolve(); // the other traits of the same message
     this.spec = this.model.get("spec");
     this.status = { ...NO_STATUS, ...this.model.get("status") };
-    this.view.now = { ...this.view.now, seq: -1 };
-    this.view.adopt({ ...this.model.get("view") }, this.spec);
+    this.view.renew({ ...this.model.get("view") }, this.spec);
     for (const dash of this.dashes) dash.close();
     this.setSpec();
     this.ready = this.fetchModels();

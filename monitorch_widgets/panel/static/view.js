@@ -115,6 +115,17 @@ export class ViewState {
     this.announce();
   }
 
+  /**
+   * Take over a view for new panels; choices made here that Python has not heard of yet stay.
+   * @param {Partial<View>} given @param {Spec} spec
+   */
+  renew(given, spec) {
+    const own = this.now;
+    const newer = (given.seq ?? 0) < own.seq;
+    this.now = wholeView(newer ? { ...given, ...own, panels: { ...given.panels, ...own.panels } } : given, spec);
+    this.announce();
+  }
+
   announce() {
     for (const listener of this.listeners) listener();
   }
