@@ -63,7 +63,8 @@ class LossMetrics(AbstractLens):
     separate_loss_and_metrics : bool
         Two panels rather than one.
     loss_fn : torch.nn.Module, optional
-        Loss module whose output is recorded; it must return one element.
+        Loss module whose output is recorded; it must return one element. Two watched models may share it; the losses
+        of a model that no inspector watches are recorded too, so give such a model a loss module of its own.
     loss_fn_inplace : bool
         Keep running statistics of the epoch rather than every value.
     loss_line, metrics_line : str or iterable of str

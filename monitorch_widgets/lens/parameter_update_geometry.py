@@ -88,3 +88,11 @@ class ParameterUpdateGeometry(ParameterGeometryLens):
 
     def _gatherer(self, preprocessor: TensorPreprocessor, inspector_state: InspectorState) -> ParameterStepsGatherer:
         return ParameterStepsGatherer([preprocessor], inspector_state, self.optimizer)
+
+    def inspect_update(self) -> None:
+        """Measure the change of the parameters since the last measurement, for loops whose steps cannot be seen.
+
+        The first call only remembers them. ``inspector.tick_batch()`` does this for all lenses.
+        """
+        for gatherer in self._gatherers:
+            gatherer(None)

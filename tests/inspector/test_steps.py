@@ -386,3 +386,14 @@ def test_another_model_has_its_own_modules() -> None:
     other = nn.ModuleDict({f"conv{i}": nn.Linear(2, 2) for i in (1, 10)})
     inspector.attach(other)
     assert [info.name for info in inspector.modules] == ["conv1", "conv10"]
+
+
+def test_an_update_is_measured_on_demand() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    lens = ParameterUpdateGeometry(None)
+    inspector = PyTorchInspector([lens], module=model, visualizer="dummy", strict=True)
+    lens.inspect_update()
+    with torch.no_grad():
+        model.weight += 3
+    lens.inspect_update()
+    assert inspector.history["Weight Update Norm"].values[:, 0] == pytest.approx([3])
