@@ -45,7 +45,11 @@ def check(name: str, method: str, theirs: dict[str, str], ours: dict[str, str]) 
         expected = OTHER_DEFAULTS.get((name, argument), default) if not method else default
         if expected != "required":
             assert same(ours[argument], expected), f"{where}({argument}): {ours[argument]} is not {expected}"
-    required = [argument for argument, default in ours.items() if default == "required" and argument not in theirs]
+    required = [
+        argument
+        for argument, default in ours.items()
+        if default == "required" and argument not in {*theirs, "visualizer"}
+    ]
     assert not required, f"{where} needs {required}, which monitorch does not have"
 
 
