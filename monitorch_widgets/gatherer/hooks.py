@@ -19,6 +19,10 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from .outputs import first_input, named_tensors
 
+# Handles of owners that were forgotten without a detach. Their hooks do nothing any more, and go when the next owner
+# comes: garbage is collected at any moment, also while torch iterates over its hooks.
+_orphans: list[Any] = []
+
 ForwardCallback = Callable[[str, nn.Module, Any, Any], None]
 BackwardCallback = Callable[[str, nn.Module, Tensor], None]
 StepCallback = Callable[["Optimizer | None"], None]
@@ -139,8 +143,8 @@ class Hooks:
         self._always_after: list[Subscription] = []
         self._watching_optimizers = False
         self._handles: list[Any] = []
-        # Handles live in the finalizer: they still work while this object is collected in a cycle.
-        weakref.finalize(self, _take_back, self._handles).atexit = False
+        _take_back(_orphans)
+        weakref.finalize(self, _orphans.extend, self._handles).atexit = False
 
     def forward(self, module: nn.Module, name: str, callback: ForwardCallback) -> Subscription:
         """Call ``callback(name, module, layer_input, tensor)`` for each output tensor of each forward pass."""

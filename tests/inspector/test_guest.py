@@ -14,6 +14,7 @@ from torch import nn
 from torch.optim import optimizer as optimizers
 
 from monitorch_widgets import PyTorchInspector
+from monitorch_widgets.gatherer import Hooks
 from monitorch_widgets.lens import (
     AbstractLens,
     LossMetrics,
@@ -72,6 +73,7 @@ def hooks_on(model: nn.Module) -> int:
 def alone() -> None:
     """Inspectors of earlier tests that nobody holds are gone."""
     gc.collect()
+    Hooks()
 
 
 def optimizer_hooks() -> int:
@@ -154,12 +156,29 @@ def test_a_deleted_model_is_collected() -> None:
     assert inspector.history["Output Norm"].rows == 1
 
 
-def test_a_forgotten_inspector_takes_its_optimizer_hooks_along() -> None:
+def test_hooks_of_a_forgotten_inspector_do_nothing_and_go_with_the_next_one() -> None:
+    model = nn.Linear(2, 2)
+    forgotten = weakref.ref(PyTorchInspector(module=model, visualizer="dummy", strict=True))
+    gc.collect()
+    assert forgotten() is None
+    run_bare(model)
+    PyTorchInspector(visualizer="dummy")
+    assert optimizer_hooks() == 0 and hooks_on(model) == 0
+
+
+def test_garbage_collected_within_a_step_does_not_disturb_it() -> None:
     model = nn.Linear(2, 2)
     PyTorchInspector(module=model, visualizer="dummy")
-    gc.collect()
-    assert optimizer_hooks() == 0
-    model(torch.zeros(1, 2))
+    handle = optimizers.register_optimizer_step_pre_hook(lambda *_: gc.collect() and None)
+    try:
+        run_bare(model)
+    finally:
+        handle.remove()
+
+
+def run_bare(model: nn.Module) -> None:
+    model(torch.zeros(1, 2)).sum().backward()
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
 
 
 class Broken(OutputNorm):

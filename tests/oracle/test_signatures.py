@@ -22,7 +22,8 @@ OTHER_DEFAULTS = {
 }
 
 # monitorch spells an argument in two ways, and takes a rank where it is not used: nobody passes these by name.
-LOOSE = {"vizualizer", "dst_rank"}
+LOOSE = {"vizualizer", "dst_rank", "_"}
+RENAMED = {"visualizer", "ext_ppr"}
 
 
 @pytest.mark.parametrize(("room", "name"), NAMES)
@@ -46,9 +47,7 @@ def check(name: str, method: str, theirs: dict[str, str], ours: dict[str, str]) 
         if expected != "required":
             assert same(ours[argument], expected), f"{where}({argument}): {ours[argument]} is not {expected}"
     required = [
-        argument
-        for argument, default in ours.items()
-        if default == "required" and argument not in {*theirs, "visualizer"}
+        argument for argument, default in ours.items() if default == "required" and argument not in {*theirs, *RENAMED}
     ]
     assert not required, f"{where} needs {required}, which monitorch does not have"
 
