@@ -113,7 +113,7 @@ import torch
 from monitorch_widgets import PyTorchInspector
 
 inspector = PyTorchInspector(module=torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU()))
-shown = inspector._repr_mimebundle_()
+shown = inspector.show()._repr_mimebundle_()
 print(json.dumps(sorted(shown[0] if isinstance(shown, tuple) else shown)))
 """
 

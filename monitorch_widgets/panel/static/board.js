@@ -283,8 +283,11 @@ export class Board {
 
   /** @param {number} step */
   secondsAt(step) {
-    const store = this.stores.find((one) => one.find(step) >= 0);
-    return store ? store.seconds[store.find(step)] : NaN;
+    for (const store of this.stores) {
+      const second = store.secondsAt(step);
+      if (second === second) return second;
+    }
+    return NaN;
   }
 
   /** Losses and metrics for the strip: newest value, and the course of what is kept at full detail. */

@@ -97,7 +97,8 @@ export class Overlay {
     let last = -Infinity;
     for (const { x } of state.marks) {
       const px = Math.round(area.px(x)) + 0.5;
-      if (px < area.left + 1 || px > area.left + area.width || px - last < MARKS_APART_PX) continue;
+      const seen = px >= area.left + 1 && px <= area.left + area.width && px - last >= MARKS_APART_PX;
+      if (!seen) continue; // NaN too: an epoch whose end has no place on this axis
       last = px;
       lines.push(svg("path", { class: "mw-epoch-mark", d: `M${px},${area.top}V${area.top + area.height}` }));
     }

@@ -166,6 +166,14 @@ export class PanelStore {
     return low < this.n && this.steps[low] === step ? low : -1;
   }
 
+  /** Seconds at a step; at the end of its bin where it has been folded; NaN for a step that has no row. @param {number} step */
+  secondsAt(step) {
+    const row = this.find(step);
+    if (row >= 0) return this.seconds[row];
+    for (let i = 0; i < this.bins.n; i++) if (this.bins.step[i] >= step) return this.bins.seconds[i];
+    return NaN;
+  }
+
   makeRoom() {
     if (this.size >= this.capacity) return this.foldRows(this.capacity >> 1);
     this.size = Math.min(2 * this.size, this.capacity);
