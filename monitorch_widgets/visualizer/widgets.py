@@ -135,7 +135,7 @@ class WidgetsVisualizer(AbstractVisualizer):
         ImportError
             If matplotlib is not installed.
         """
-        from monitorch_widgets.visualizer.matplotlib import MatplotlibVisualizer
+        from monitorch_widgets.visualizer import MatplotlibVisualizer  # its lookup says what to install
 
         drawing = MatplotlibVisualizer()
         for tag, attributes in self._attributes.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.browser.board import Action, Board, Picture
+from tests.browser.board import Action, Board, Do, Holds, Picture
 from tests.browser.cells import GRADIENT, NORM, WEIGHT
 from tests.browser.lab import until
 
@@ -23,7 +23,7 @@ def actions(board: Board) -> Iterator[Action]:
     yield from panels(board)
 
 
-def shows(*names: str) -> object:
+def shows(*names: str) -> Holds:
     """Exactly these modules have a curve of their mean, in both panels that know every module."""
     return lambda _, after: all(after[tag].names() == sorted(names) for tag in (NORM, GRADIENT))
 
@@ -34,7 +34,7 @@ def picker(board: Board) -> Iterator[Action]:
     one = "features.bn2"
     rest = [name for name in every if name != one]
 
-    def click(part: str) -> object:
+    def click(part: str) -> Do:
         return lambda: board.part(part).click()
 
     def find() -> None:
@@ -85,24 +85,24 @@ def lines_and_bands(board: Board) -> Iterator[Action]:
     yield Action("and without maximum", lambda: board.part("mw-line-max", NORM).click(), extremes(0))
 
 
-def extremes(count: int) -> object:
+def extremes(count: int) -> Holds:
     return lambda _, after: len(after[NORM].names("extremes")) == count
 
 
 def axes(board: Board) -> Iterator[Action]:
-    def x(unit: str) -> object:
+    def x(unit: str) -> Do:
         return lambda: board.part("mw-x").select_option(unit)
 
-    def window(steps: str) -> object:
+    def window(steps: str) -> Do:
         return lambda: board.part("mw-window").select_option(steps)
 
-    def scale(word: str) -> object:
+    def scale(word: str) -> Do:
         return lambda: board.part(f"mw-scale-{word}", NORM).click()
 
-    def smooth(amount: str) -> object:
+    def smooth(amount: str) -> Do:
         return lambda: board.part("mw-smooth").fill(amount)
 
-    def log(wanted: bool) -> object:
+    def log(wanted: bool) -> Holds:
         labels = "axis_ylog" if wanted else "axis_y"
         return lambda before, after: (
             after[NORM].log == wanted
@@ -119,7 +119,7 @@ def axes(board: Board) -> Iterator[Action]:
     def more(before: Picture, after: Picture) -> bool:
         return all(after[tag].points() > 2 * before[tag].points() for tag in (NORM, GRADIENT, WEIGHT))
 
-    def raw(wanted: bool) -> object:
+    def raw(wanted: bool) -> Holds:
         return lambda _, after: all(
             after[tag].names("raw") == (after[tag].names() if wanted else []) for tag in (NORM, GRADIENT, WEIGHT)
         )
@@ -143,7 +143,7 @@ def modes(board: Board) -> Iterator[Action]:
     yield Action("lines", lambda: board.part("mw-mode-lines").click(), all_lines(board))
 
 
-def all_lines(board: Board) -> object:
+def all_lines(board: Board) -> Holds:
     every = sorted(board.modules)
     return lambda _, after: all(after[tag].names() == every and not after[tag].map for tag in (NORM, GRADIENT))
 

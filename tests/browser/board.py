@@ -13,7 +13,11 @@ from tests.browser.lab import until
 # Everything drawn in the panels that are seen: paths by mark and name, tick labels of the axes, the map's pixels.
 LOOK = """
 (root) => {
-  const hash = (text) => { let h = 0; for (let i = 0; i < text.length; i++) h = (h * 31 + text.charCodeAt(i)) | 0; return h };
+  const hash = (text) => {
+    let sum = 0;
+    for (let i = 0; i < text.length; i++) sum = (sum * 31 + text.charCodeAt(i)) | 0;
+    return sum;
+  };
   const panels = {};
   for (const element of root.querySelectorAll("[data-testid=mw-panel]")) {
     if (!element.getClientRects().length) continue;
@@ -22,13 +26,15 @@ LOOK = """
     for (const group of element.querySelectorAll(".mw-mark")) {
       if (getComputedStyle(group).display === "none") continue;
       const mark = [...group.classList].find((name) => name.startsWith("mw-mark-")).slice(8);
-      if (mark.startsWith("axis")) panel.axes[mark] = [...group.querySelectorAll(".tick text")].map((t) => t.textContent);
+      const ticks = [...group.querySelectorAll(".tick text")];
+      if (mark.startsWith("axis")) panel.axes[mark] = ticks.map((tick) => tick.textContent);
       else if (mark === "image") panel.map = String(hash(group.querySelector("image")?.getAttribute("href") ?? ""));
       else {
         const shape = mark.startsWith("band") ? ".area" : ".line";
         const curves = [...group.querySelectorAll(".curve")].map((curve) => {
           const path = curve.querySelector(shape)?.getAttribute("d") ?? "";
-          return { name: curve.dataset.name ?? "", points: (path.match(/[ML]/g) ?? []).length, path: path && hash(path) };
+          const points = (path.match(/[ML]/g) ?? []).length;
+          return { name: curve.dataset.name ?? "", points, path: path && hash(path) };
         });
         panel.marks[mark] = curves.filter(({ path }) => path);
       }
@@ -61,7 +67,9 @@ class Panel:
         return "axis_ylog" in self.axes
 
 
-Picture = dict[str, Panel]
+Picture = dict[str, Panel]  # by tag; only what is seen
+Do = Callable[[], object]
+Holds = Callable[[Picture, Picture], bool]  # of the picture before and the one now
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,8 @@ class Action:
     """Something a person does, and what must then be different in the picture."""
 
     words: str
-    do: Callable[[], object]
-    holds: Callable[[Picture, Picture], bool] = field(repr=False)
+    do: Do
+    holds: Holds = field(repr=False)
 
 
 class Board:
@@ -124,6 +132,11 @@ class Board:
             return until(look, otherwise, within_s) or {}
         except AssertionError as error:
             raise AssertionError(f"{error}; drawn: {self.summary()}") from None
+
+    def wait_drawings(self, count: int) -> None:
+        """Wait until it was drawn anew so many times."""
+        before = int(self.root.get_attribute("data-drawn") or 0)
+        until(lambda: int(self.root.get_attribute("data-drawn") or 0) >= before + count, "nothing was drawn")
 
     def summary(self) -> str:
         """What is drawn, in few words."""

@@ -52,13 +52,13 @@ inspector
 
 
 def training(enough: str) -> str:
-    """A cell that trains for 20 s, and on until the file `enough` is there; an epoch has 100 steps."""
+    """A cell that trains for 20 s, and on until the file `enough` is there; an epoch has 1000 steps."""
     return f"""
 started, step = time.time(), 0
 while time.time() < started + 20 or (not Path({enough!r}).exists() and time.time() < started + 120):
     train_step(step)
     step += 1
-    if step % 100 == 0:
+    if step % 1000 == 0:
         inspector.tick_epoch()
 print("trained", step, "steps in", round(time.time() - started, 1), "s")
 """
@@ -96,7 +96,6 @@ for step in range(150):
     optimizer.step()
     if step % 50 == 49:
         shown.tick_epoch()
-shown.detach()
 shown
 """
 

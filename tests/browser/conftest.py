@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -22,11 +23,14 @@ FLAGS = [
     "--disable-sync",
 ]
 
+SHOTS = Path(__file__).parent / "screenshots"
+
 Open = Callable[..., Notebook]
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    SHOTS.mkdir(exist_ok=True)
     started = Server(tmp_path_factory.mktemp("jupyter"))
     yield started
     started.stop()

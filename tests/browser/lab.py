@@ -100,6 +100,11 @@ def _environment(folder: Path) -> dict[str, str]:
     spec.mkdir(parents=True)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
+    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False}  # else it asks, in a box that covers what is looked at
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    own["JUPYTERLAB_SETTINGS_DIR"] = str(folder / "settings")
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, **own, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
 
@@ -151,7 +156,7 @@ class Notebook:
 
     def prompt(self, i: int) -> str:
         """``[*]:`` while the cell runs, ``[7]:`` after."""
-        return self.cell(i).locator(".jp-InputPrompt").inner_text()
+        return self.cell(i).locator(".jp-InputPrompt").text_content() or ""
 
     def busy(self, i: int) -> bool:
         return "*" in self.prompt(i)

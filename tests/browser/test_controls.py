@@ -15,7 +15,7 @@ import pytest
 from tests.browser.actions import actions, read_tooltip
 from tests.browser.board import Board, Picture
 from tests.browser.cells import GRADIENT, INSPECTOR, MARKUP, MODEL, NORM, WEIGHT, training
-from tests.browser.conftest import Open
+from tests.browser.conftest import SHOTS, Open
 from tests.browser.lab import Notebook, until
 
 pytestmark = pytest.mark.browser
@@ -37,9 +37,9 @@ class Life:
         return Board(self.notebook.page)
 
 
-def paths(picture: Picture) -> object:
-    """All that is drawn, pixel by pixel of its paths."""
-    return {tag: (panel.marks, panel.map, panel.width, panel.height) for tag, panel in picture.items()}
+def drawn(picture: Picture) -> object:
+    """All that is drawn: every path with its shape, labels, pixels, sizes."""
+    return {tag: (panel.marks, panel.axes, panel.map, panel.width, panel.height) for tag, panel in picture.items()}
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +112,26 @@ def test_each_control_changes_the_picture_while_the_cell_trains(training_life: L
 
 def test_the_tooltip_says_module_step_and_value_while_the_cell_trains(training_life: Life) -> None:
     said = read_tooltip(training_life.board)
+    training_life.board.root.screenshot(path=SHOTS / "light-live.png")
     assert any(name in said for name in training_life.board.modules)
     assert re.search(r"steps?\s+\d", said)
     assert re.search(r"mean\s+-?\d", said)
+    assert training_life.notebook.busy(TRAIN)
+
+
+def test_a_click_on_a_curve_counts_however_long_it_is_held(training_life: Life) -> None:
+    """The picture is drawn many times between press and release."""
+    board = training_life.board
+    board.part("mw-all").click()
+    pointer = board.page.mouse
+    every = board.until(lambda now: len(now[NORM].names()) == len(board.modules), "not all modules are shown")
+    for number in (1, len(every[NORM].names())):  # alone, and back again
+        place = board.on_curve(NORM, board.picture()[NORM].names()[0])
+        pointer.move(*place)
+        pointer.down()
+        board.wait_drawings(3)
+        pointer.up()
+        board.until(lambda now: len(now[NORM].names()) == number, "the click was lost")  # noqa: B023
     assert training_life.notebook.busy(TRAIN)
 
 
@@ -154,8 +171,10 @@ def test_time_from_click_to_picture_while_the_cell_trains(
     assert training_life.notebook.busy(TRAIN)
     middle, p95 = median(times), quantiles(times, n=20)[-1]
     record_property("click_to_picture_ms", {"median": middle, "p95": p95})
-    print(f"\nclick to picture while training, 3 panels of {len(board.modules)} modules, {len(times)} clicks: ")
-    print(f"median {middle:.0f} ms, p95 {p95:.0f} ms, worst {max(times):.0f} ms")
+    print(
+        f"\nclick to picture while training, 3 panels of {len(board.modules)} modules, {len(times)} clicks: "
+        f"median {middle:.0f} ms, p95 {p95:.0f} ms, worst {max(times):.0f} ms"
+    )
 
 
 def test_a_name_that_is_markup_is_text(training_life: Life) -> None:
@@ -167,7 +186,7 @@ def test_a_name_that_is_markup_is_text(training_life: Life) -> None:
     board.row(name).get_by_test_id("mw-name").click()  # its name beside the curve, in the chip, in the tooltip
     board.until(lambda now: now[NORM].names() == [name], "it is not seen alone")
     board.page.mouse.move(*board.on_curve(NORM, name))
-    until(lambda: board.part("mw-tooltip", NORM).is_visible(), "no tooltip appeared")
+    until(lambda: board.part("mw-tooltip", NORM).is_visible(), "no tooltip appeared", within_s=5)
     assert name in board.part("mw-tooltip", NORM).inner_text()
     board.part("mw-solo-off").click()
     assert board.page.evaluate("window.__pwned") is None
@@ -239,7 +258,7 @@ def test_each_control_changes_the_picture_with_the_kernel_killed(killed_life: Li
             f"{action.words}: the picture did not follow",
         )
         if action.words != "all":  # the first only makes sure where it begins
-            assert paths(after) != paths(before), action.words
+            assert drawn(after) != drawn(before), action.words
         done += 1
     assert board.state == "gone"
     print(f"\n{done} actions changed the picture without a kernel")

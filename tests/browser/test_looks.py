@@ -5,18 +5,15 @@ The screenshots in screenshots/ are for whoever develops this to look at; git ig
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.browser.board import Board
 from tests.browser.cells import faulty, layers
-from tests.browser.conftest import Open
+from tests.browser.conftest import SHOTS, Open
 from tests.browser.lab import Notebook
 
 pytestmark = pytest.mark.browser
 
-SHOTS = Path(__file__).parent / "screenshots"
 SIZES = (3, 12, 200)
 FAULTY = len(SIZES)
 
@@ -48,7 +45,6 @@ READABLE = """
 @pytest.fixture(scope="module")
 def notebook(open_notebook: Open) -> Notebook:
     opened = open_notebook("looks.ipynb", [*(layers(n) for n in SIZES), faulty()], 1600, 1400)
-    SHOTS.mkdir(exist_ok=True)
     return opened
 
 
@@ -63,6 +59,7 @@ def test_both_themes(notebook: Notebook, cell: int, modules: int) -> None:
         "the panels did not fill",
         within_s=30,
     )
+    board.wait_state("finished")  # each cell trains to its end and shows what was seen
     assert len(board.modules) == modules
     assert len(board.shown()) == first
     backgrounds = set()

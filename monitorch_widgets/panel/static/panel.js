@@ -172,6 +172,7 @@ export class Panel {
       ["Healthy", about?.healthy],
       ["If not", about?.remedy],
       ["Taken", stage],
+      ["In Python", `inspector.history[${JSON.stringify(this.spec.tag)}]`],
     ]
       .filter(([, text]) => text)
       .map(([word, text]) => h("p", {}, h("b", {}, `${word}: `), text ?? ""));
