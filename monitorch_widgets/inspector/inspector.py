@@ -395,7 +395,7 @@ class PyTorchInspector:
     def __repr__(self) -> str:
         watched = f"{self.title}, {len(self.modules)} modules" if self.state.attached else "no model"
         tags = ", ".join(spec.title for spec in self.specs)
-        return f"PyTorchInspector watching {watched}: {tags}. {self.visualizer.where}"
+        return f"PyTorchInspector watching {watched}: {tags or 'no lens'}; {self.visualizer.where}"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **kwargs: Any) -> Any:
         bundle = self.visualizer.mimebundle(include=include, exclude=exclude, **kwargs)

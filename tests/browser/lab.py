@@ -23,11 +23,10 @@ PATIENCE_S = 60.0
 
 T = TypeVar("T")
 
-# What JupyterLab itself says when its kernel is killed, or in any run; none of it comes from this project.
+# Errors in the console that are not this project's.
 THIRD_PARTY = (
-    # JupyterLab asks for the state of a kernel, or opens its channels, while the killed one is not replaced yet
+    # Chromium itself, when JupyterLab opens the channels of a killed kernel that is not replaced yet
     "WebSocket connection to",
-    "Connection lost, reconnecting in",
 )
 
 

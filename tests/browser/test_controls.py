@@ -20,7 +20,7 @@ from tests.browser.lab import Notebook, until
 
 pytestmark = pytest.mark.browser
 
-SETUP, SHOW, TRAIN, READ, SET, AGAIN, PID, LAST_TRAIN = range(8)
+SETUP, SHOW, TRAIN, READ, SET, AGAIN, MORE, PID, LAST_TRAIN = range(9)
 CLICKS = 24
 
 
@@ -46,11 +46,12 @@ def drawn(picture: Picture) -> object:
 def life(open_notebook: Open, tmp_path_factory: pytest.TempPathFactory) -> Life:
     folder = tmp_path_factory.mktemp("controls")
     enough, never = folder / "enough", folder / "never"
-    cells = [""] * 8
+    cells = [""] * 9
     cells[SETUP], cells[SHOW], cells[TRAIN] = MODEL, INSPECTOR, training(str(enough))
     cells[READ] = "import json\nprint(json.dumps(dict(inspector.visualizer.view)))"
     cells[SET] = "inspector.visualizer.view = {'mode': 'map'}"
     cells[AGAIN] = "inspector.show()"
+    cells[MORE] = "for more in range(600):\n    train_step(more)"
     cells[PID] = "print(os.getpid())"
     cells[LAST_TRAIN] = training(str(never))
     notebook = open_notebook("controls.ipynb", cells, 1600, 1500)
@@ -225,6 +226,13 @@ def test_another_cell_shows_a_second_live_view(finished_life: Life) -> None:
     finished_life.board.until(lambda now: now[NORM].names() == [], "the first view did not follow the second")
     finished_life.board.part("mw-all").click()
     second.until(lambda now: len(now[NORM].names()) == len(second.modules), "the second did not follow the first")
+    before, step = drawn(second.picture()), second.part("mw-step").inner_text()
+    finished_life.notebook.start(MORE)
+    second.wait_state("live")
+    finished_life.notebook.wait_end(MORE)
+    second.wait_state("finished")
+    second.until(lambda now: drawn(now) != before, "the second view did not move with the training")
+    assert second.part("mw-step").inner_text() != step
 
 
 def test_a_reload_brings_data_and_view_again(finished_life: Life) -> None:
