@@ -50,6 +50,7 @@ export class Dash {
     });
     this.element.replaceChildren(this.root);
     this.watchScreen();
+    this.watchStrip(this.strip.element);
     this.updateControls();
     this.updateStatus(board.drawn);
   }
@@ -68,6 +69,13 @@ export class Dash {
       { rootMargin: "100px" },
     );
     for (const { element } of this.panels) this.screen.observe(element);
+  }
+
+  /** The picker stays right below the strip, which has one row or two. @param {HTMLElement} strip */
+  watchStrip(strip) {
+    const tell = () => this.root?.style.setProperty("--mw-strip-height", `${strip.offsetHeight}px`);
+    this.stripSize = new ResizeObserver(tell);
+    this.stripSize.observe(strip);
   }
 
   /** @param {Panel} panel */
@@ -113,6 +121,7 @@ export class Dash {
   }
 
   close() {
+    this.stripSize?.disconnect();
     this.screen?.disconnect();
     for (const panel of this.panels) panel.close();
     this.panels = [];

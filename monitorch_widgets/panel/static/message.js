@@ -25,7 +25,10 @@ export function messageOf(board, i) {
 
 /** @param {Board} board @param {number} i */
 function beforeReadings(board, i) {
-  const { empty } = board.spec.panels[i];
+  const { empty, tag } = board.spec.panels[i];
+  if (board.status.faults.some((fault) => fault.tag === tag)) {
+    return saying("No readings", "The lens failed before its first one.");
+  }
   if (board.stores[i].series.length === 0 && empty) return saying("Nothing to show", empty);
   if (board.status.state === "waiting") {
     return saying("Waiting for the first step", empty || "Lines appear here as soon as training begins.");
