@@ -139,6 +139,7 @@ class Hooks:
         self._modules: dict[int, Listeners] = {}
         self.accepts: Callable[[Optimizer], bool] = _accept_all
         self._before: list[Subscription] = []
+        self._gradients: list[Subscription] = []
         self._after: list[Subscription] = []
         self._always_after: list[Subscription] = []
         self._watching_optimizers = False
@@ -155,9 +156,17 @@ class Hooks:
         return Subscription(callback, self.owner, self._listeners(module, name).backward)
 
     def before_step(self, callback: StepCallback) -> Subscription:
-        """Call ``callback(optimizer)`` before each optimizer step, with gradients as the optimizer uses them."""
+        """Call ``callback(optimizer)`` before each optimizer step."""
         self._watch_optimizers()
         return Subscription(callback, self.owner, self._before)
+
+    def gradients(self, callback: StepCallback) -> Subscription:
+        """Call ``callback(optimizer)`` when gradients are as the optimizer uses them.
+
+        That is right before its step; with a closure, which computes them within the step, right after.
+        """
+        self._watch_optimizers()
+        return Subscription(callback, self.owner, self._gradients)
 
     def after_step(self, callback: StepCallback) -> Subscription:
         """Call ``callback(optimizer)`` after each optimizer step, in the order of subscription."""
@@ -169,17 +178,18 @@ class Hooks:
         self._watch_optimizers()
         return Subscription(callback, self.owner, self._always_after)
 
-    def run_before_step(self, optimizer: Optimizer | None) -> None:
+    def run_before_step(self, optimizer: Optimizer | None, *, closure: bool = False) -> None:
         """Tell all that a step is about to be made; None where no optimizer makes it."""
         if self.listening and (optimizer is None or self.accepts(optimizer)):
-            for subscription in list(self._before):
+            for subscription in [*self._before, *(() if closure else self._gradients)]:
                 self.run(subscription, optimizer)
 
-    def run_after_step(self, optimizer: Optimizer | None) -> None:
+    def run_after_step(self, optimizer: Optimizer | None, *, closure: bool = False) -> None:
         """Tell all that a step was made."""
         if optimizer is not None and not self.accepts(optimizer):
             return
-        for subscription in [*(self._after if self.listening else ()), *self._always_after]:
+        heard = [*(self._gradients if closure else ()), *self._after] if self.listening else []
+        for subscription in [*heard, *self._always_after]:
             self.run(subscription, optimizer)
 
     def run(self, subscription: Subscription, *args: Any) -> None:
@@ -209,6 +219,7 @@ class Hooks:
         self._modules.clear()
         self._watching_optimizers = False
         self._before.clear()
+        self._gradients.clear()
         self._after.clear()
         self._always_after.clear()
 
@@ -235,12 +246,12 @@ class Hooks:
         def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             hooks = me()
             if hooks is not None:
-                hooks.run_before_step(optimizer)
+                hooks.run_before_step(optimizer, closure=_has_closure(args, kwargs))
 
         def after(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             hooks = me()
             if hooks is not None:
-                hooks.run_after_step(optimizer)
+                hooks.run_after_step(optimizer, closure=_has_closure(args, kwargs))
 
         self._handles += [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
 
@@ -249,6 +260,11 @@ def _take_back(handles: list[Any]) -> None:
     for handle in handles:
         handle.remove()
     handles.clear()
+
+
+def _has_closure(args: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether ``step`` was given a closure; torch hands hooks the optimizer as its first argument."""
+    return (args[1] if len(args) > 1 else kwargs.get("closure")) is not None
 
 
 def _recomputing() -> bool:

@@ -86,14 +86,22 @@ class ParameterGradientsGatherer(ParametersGatherer):
 
     def __init__(self, preprocessors: Sequence[AbstractTensorPreprocessor], inspector_state: InspectorState) -> None:
         super().__init__(preprocessors, inspector_state)
-        self._subscriptions = [inspector_state.hooks.before_step(self)]
+        self._subscriptions = [inspector_state.hooks.gradients(self)]
 
     @AbstractGatherer.requires_active_inspector_state
     def __call__(self, optimizer: Optimizer | None = None) -> None:
         """Hand on the gradients of the parameters that `optimizer` steps."""
         names, parameters = self._places.tensors(optimizer)
         present = [(name, p.grad) for name, p in zip(names, parameters, strict=True) if p.grad is not None]
-        self._hand_on([name for name, _ in present], [grad for _, grad in present])
+        self._hand_on([name for name, _ in present], _unscaled([grad for _, grad in present], optimizer))
+
+
+def _unscaled(grads: list[Tensor], optimizer: Optimizer | None) -> list[Tensor]:
+    """Gradients without the scale that a gradient scaler leaves to a fused optimizer's own step."""
+    scale = getattr(optimizer, "grad_scale", None)
+    if not isinstance(scale, Tensor):
+        return grads
+    return [grad / scale.to(grad.device, non_blocking=True) for grad in grads]
 
 
 class ParameterStepsGatherer(ParametersGatherer):

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable
 from typing import ClassVar
 
-from monitorch_widgets.errors import ArgumentError
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
 from monitorch_widgets.preprocessor import StepBuffer
 
 from .hooks import Hooks
@@ -45,6 +45,11 @@ class InspectorState:
     def __init__(self, is_active_fn: int | Callable[[int], bool] = 1) -> None:
         if isinstance(is_active_fn, int) and is_active_fn < 1:
             raise ArgumentError(
+                f"expected is_active_fn to be an integer of at least 1, or a function of the epoch; "
+                f"received {is_active_fn!r}. Use 1 to watch every epoch."
+            )
+        if not isinstance(is_active_fn, int) and not callable(is_active_fn):
+            raise ArgumentTypeError(
                 f"expected is_active_fn to be an integer of at least 1, or a function of the epoch; "
                 f"received {is_active_fn!r}. Use 1 to watch every epoch."
             )

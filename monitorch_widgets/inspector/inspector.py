@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from numbers import Integral
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -118,7 +119,7 @@ class PyTorchInspector:
     ) -> None:
         self.lenses = _checked_lenses(lenses)
         self.depth = _checked_depth(depth)
-        self.module_name_prefix = module_name_prefix
+        self.module_name_prefix = _checked_text("module_name_prefix", module_name_prefix, ".")
         self.master_rank = master_rank
         self.max_overhead = _checked_overhead(max_overhead)
         self.is_main_process = _rank() == master_rank
@@ -131,7 +132,10 @@ class PyTorchInspector:
         self._places: list[Place] = []
         self._infos: list[ModuleInfo] = []
         self._laid_out: object = None
-        self._call_preprocessor = ExplicitCall(train_loss_str, non_train_loss_str)
+        self._call_preprocessor = ExplicitCall(
+            _checked_text("train_loss_str", train_loss_str, "train_loss"),
+            _checked_text("non_train_loss_str", non_train_loss_str, "val_loss"),
+        )
         self._call_preprocessor.listener = self._pushed
         self.visualizer = _visualizer(visualizer if self.is_main_process else "dummy")
         self._record = cast("AbstractVisualizer", EpochRecord(self._history, self.visualizer))
@@ -151,7 +155,7 @@ class PyTorchInspector:
         Parameters
         ----------
         module : torch.nn.Module
-            The model; a ``DistributedDataParallel`` or ``DataParallel`` wrapper is looked through.
+            The model; wrappers of ``torch.compile``, ``DistributedDataParallel`` and ``DataParallel`` are taken off.
 
         Raises
         ------
@@ -163,9 +167,14 @@ class PyTorchInspector:
                 f"expected a torch.nn.Module to attach to; received {type(module).__name__}. "
                 "Pass the model itself, e.g. PyTorchInspector(module=model)."
             )
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ArgumentTypeError(
+                f"expected a model written in Python; received {type(module).__name__}, compiled by torch.jit, which "
+                "takes no hooks. Pass the module it was made of."
+            )
         if self.state.attached:
             self.detach()
-        model = module.module if isinstance(module, DistributedDataParallel | DataParallel) else module
+        model = _unwrapped(module)
         self._faults.clear()
         try:
             self._register(model)
@@ -308,6 +317,11 @@ class PyTorchInspector:
         epoch : int, optional
             Number of the epoch that begins; by default the next one.
         """
+        if epoch is not None and not isinstance(epoch, Integral):
+            raise ArgumentTypeError(
+                f"expected epoch to be an integer, the number of the epoch that begins; received {epoch!r}. "
+                "Call tick_epoch() to count by one."
+            )
         self._settle()
         if self.state.is_active:
             self._finish_epoch()
@@ -316,7 +330,7 @@ class PyTorchInspector:
         if epoch is None:
             self.state.tick()
         else:
-            self.state.counter = epoch
+            self.state.counter = int(epoch)
         self.visualizer.refresh(force=True)
 
     tick = tick_epoch
@@ -421,6 +435,17 @@ class PyTorchInspector:
             self.visualizer.attached()
 
 
+def _unwrapped(module: nn.Module) -> nn.Module:
+    """The model inside wrappers for several devices and for compilation."""
+    while True:
+        if isinstance(module, DistributedDataParallel | DataParallel):
+            module = module.module
+        elif isinstance(module._modules.get("_orig_mod"), nn.Module):  # torch.compile's, whose class is slow to import
+            module = cast(nn.Module, module._modules["_orig_mod"])
+        else:
+            return module
+
+
 def _owner(name: str, known: Iterable[str]) -> str:
     """Module that a series belongs to whose name is longer, like one output of several; empty for none."""
     return max((owner for owner in known if name.startswith((f"{owner}.", f"{owner}["))), key=len, default="")
@@ -454,6 +479,12 @@ def _checked_depth(depth: object) -> int:
     if isinstance(depth, int) and depth >= -1:
         return depth
     raise ArgumentError(f"expected depth to be an integer of at least 0, or -1 for all; received {depth!r}")
+
+
+def _checked_text(argument: str, text: object, usual: str) -> str:
+    if isinstance(text, str):
+        return text
+    raise ArgumentTypeError(f"expected {argument} to be a string; received {text!r}. Use {usual!r}.")
 
 
 def _checked_overhead(fraction: object) -> float:

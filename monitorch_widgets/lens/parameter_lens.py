@@ -66,6 +66,8 @@ def parameter_names(parameters: str | Iterable[str]) -> tuple[str, ...]:
     ArgumentError
         If there is none.
     """
+    if not isinstance(parameters, Iterable):
+        raise ArgumentTypeError(f"expected parameters to be names, e.g. parameters='weight'; received {parameters!r}")
     names = (parameters,) if isinstance(parameters, str) else tuple(parameters)
     if not names:
         raise ArgumentError("expected at least one parameter name, e.g. parameters='weight'; received none")

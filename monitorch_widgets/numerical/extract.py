@@ -102,6 +102,9 @@ def parse_range_name(name: str) -> tuple[str, str]:
 
 def aggregations(argument: str, got: str | Iterable[str] | None, valid: Iterable[str]) -> tuple[str, ...]:
     """The names in an aggregation argument: one, several (a generator too) or none, each checked."""
+    if got is not None and not isinstance(got, Iterable):
+        words = ", ".join(map(repr, valid))
+        raise ArgumentTypeError(f"expected {argument} to be one or several of {words}; received {got!r}")
     names = (got,) if isinstance(got, str) else tuple(got or ())
     for name in names:
         check_choice(argument, name, valid)

@@ -190,3 +190,5 @@ class Notebook:
         self.page.wait_for_function(
             "(light) => document.body.dataset.jpThemeLight === light", arg="false" if dark else "true"
         )
+        # JupyterLab's splash covers everything while the theme changes, and fades
+        self.page.wait_for_function("() => !document.getElementById('jupyterlab-splash')")

@@ -397,3 +397,15 @@ def test_an_update_is_measured_on_demand() -> None:
         model.weight += 3
     lens.inspect_update()
     assert inspector.history["Weight Update Norm"].values[:, 0] == pytest.approx([3])
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # dynamo's own, at a graph break
+def test_a_compiled_model_goes_by_its_own_names() -> None:
+    model = small()
+    compiled = torch.compile(model, backend="eager")
+    inspector = PyTorchInspector([OutputNorm()], module=compiled, visualizer="dummy", strict=True)
+    compiled(torch.randn(4, 3)).sum().backward()
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    series = inspector.history["Output Norm"]
+    assert inspector.title == "Sequential" and series.modules == ["0", "1", "2"]
+    assert np.isfinite(series.values).all() and series.rows == 1
