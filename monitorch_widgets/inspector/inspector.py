@@ -18,6 +18,7 @@ from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, NotAttach
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.history import History
 from monitorch_widgets.lens import AbstractLens, LossMetrics
+from monitorch_widgets.lens.parameter_lens import ParameterLens, warn_of_unknown
 from monitorch_widgets.preprocessor import ExplicitCall
 from monitorch_widgets.values import ChartSpec, ModuleInfo, Status
 
@@ -199,6 +200,8 @@ class PyTorchInspector:
                 for place in self._places:
                     register = lens.register_leaf_module if place.leaf else lens.register_non_leaf_module
                     register(place.module, place.name, self.state)
+                if isinstance(lens, ParameterLens):
+                    warn_of_unknown(lens, model)
         hooks.forward(model, self._infos[0].name, self._saw_forward)
         hooks.always_after_step(self._after_step)
         self._declare()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
 
-from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, NotWatched, unknown_name
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.gatherer.parameters_seen import ParametersGatherer
 from monitorch_widgets.preprocessor import TensorPreprocessor
@@ -28,6 +29,11 @@ class ParameterLens(ReadingLens):
         self._parameters = parameter_names(parameters)
         self._preprocessors: dict[str, TensorPreprocessor] = {}
         self._by_parameter: dict[str, ParametersGatherer] = {}
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters, one or more panels each."""
+        return self._parameters
 
     @abstractmethod
     def _gatherer(self, preprocessor: TensorPreprocessor, inspector_state: InspectorState) -> ParametersGatherer:
@@ -54,6 +60,19 @@ class ParameterLens(ReadingLens):
     def register_non_leaf_module(self, module: nn.Module, module_name: str, inspector_state: InspectorState) -> None:
         """Watch the module's own parameters of the chosen names."""
         self.register_leaf_module(module, module_name, inspector_state)
+
+
+def warn_of_unknown(lens: ParameterLens, model: nn.Module) -> None:
+    """Warn of names that no parameter of the model goes by; one without bias, or without weight, is no surprise."""
+    known = sorted({name.rpartition(".")[2] for name, _ in model.named_parameters()})
+    for wanted in lens.parameters:
+        seen = any(wanted == name or wanted in name.split("_") for name in known)
+        if not seen and wanted not in ("weight", "bias"):
+            warnings.warn(
+                f"{type(lens).__name__} watches nothing under {wanted!r}: {unknown_name('parameter', wanted, known)}",
+                NotWatched,
+                stacklevel=4,
+            )
 
 
 def parameter_names(parameters: str | Iterable[str]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from torch import nn
 
 from monitorch_widgets import ArgumentError, ArgumentTypeError, PyTorchInspector
 from monitorch_widgets import lens as lenses
+from monitorch_widgets.errors import NotWatched
 from monitorch_widgets.lens import AbstractLens, register_kind
 from monitorch_widgets.lens.module_distinction import isactivation, isdropout, module_kind
 from monitorch_widgets.visualizer import PrintVisualizer
@@ -169,3 +170,8 @@ def test_a_lens_of_ones_own_in_monitorchs_manner(capsys) -> None:
     inspector.tick_epoch()
     assert inspector.history["Depth"].epochs[1].values["2"] == {"depth": 2.0}
     assert "Depth" in capsys.readouterr().out
+
+
+def test_a_parameter_name_that_no_module_has_is_told() -> None:
+    with pytest.warns(NotWatched, match="'wieght'.*Did you mean 'weight'"):
+        PyTorchInspector([lenses.ParameterNorm(parameters=["wieght", "bias"])], module=model(), visualizer="dummy")
