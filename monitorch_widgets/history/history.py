@@ -50,6 +50,11 @@ class History:
     def __len__(self) -> int:
         return len(self.tags)
 
+    @property
+    def columns(self) -> int:
+        """Number of columns of all series; it grows when a name comes that was not declared."""
+        return sum(series.width for series in self._series.values())
+
     def declare(self, tag: str, modules: Iterable[str] = ()) -> Series:
         """Make the series of `tag` with its columns in model order; an existing one only gains columns."""
         series = self._series.get(tag)

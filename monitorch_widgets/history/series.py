@@ -90,6 +90,11 @@ class Series:
         return list(self._index)
 
     @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self._index)
+
+    @property
     def steps(self) -> Ints:
         """Steps of the rows, shape (S,); a bin stands under its last step."""
         return np.concatenate([self.bins.last_step, self._steps[: self._n]])

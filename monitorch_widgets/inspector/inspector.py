@@ -132,7 +132,6 @@ class PyTorchInspector:
         self._arrived: dict[tuple[str, int], tuple[list[str], list[float]]] = {}
         self._places: list[Place] = []
         self._infos: list[ModuleInfo] = []
-        self._laid_out: object = None
         self._call_preprocessor = ExplicitCall(
             _checked_text("train_loss_str", train_loss_str, "train_loss"),
             _checked_text("non_train_loss_str", non_train_loss_str, "val_loss"),
@@ -144,6 +143,7 @@ class PyTorchInspector:
             lens.register_foreign_preprocessor(self._call_preprocessor, self.state)
             lens.introduce_tags(self._record)
         self._declare()
+        self._columns_shown = self._history.columns
         self.visualizer.bind(self)
         if module is not None:
             self.attach(module)
@@ -183,8 +183,7 @@ class PyTorchInspector:
             self._unregister()
             raise
         self.state.attached = True
-        self._laid_out = None  # another model may have as many series as the one before
-        self._layout_changed()
+        self._show_layout()
         return self
 
     def _register(self, model: nn.Module) -> None:
@@ -271,7 +270,8 @@ class PyTorchInspector:
         second = self._clock.seconds
         for (tag, step), (names, numbers) in arrived.items():
             self._history.declare(tag).record(step, second, names, numbers)
-        self._layout_changed()
+        if self._history.columns != self._columns_shown:
+            self._show_layout()
 
     # ------------------------------------------------------------------ numbers from the loop
 
@@ -430,12 +430,10 @@ class PyTorchInspector:
             for spec in lens.specs:
                 self._history.declare(spec.tag, lens.series_of(spec.tag))
 
-    def _layout_changed(self) -> None:
-        """Tell the visualizer if panels or series are not what they were."""
-        layout = [(spec.tag, len(self._history.declare(spec.tag).modules)) for spec in self.specs]
-        if layout != self._laid_out:
-            self._laid_out = layout
-            self.visualizer.attached()
+    def _show_layout(self) -> None:
+        """Tell the visualizer which panels and series there are."""
+        self._columns_shown = self._history.columns
+        self.visualizer.attached()
 
 
 def _unwrapped(module: nn.Module) -> nn.Module:

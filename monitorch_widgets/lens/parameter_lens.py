@@ -66,8 +66,7 @@ def warn_of_unknown(lens: ParameterLens, model: nn.Module) -> None:
     """Warn of names that no parameter of the model goes by; one without bias, or without weight, is no surprise."""
     known = sorted({name.rpartition(".")[2] for name, _ in model.named_parameters()})
     for wanted in lens.parameters:
-        seen = any(wanted == name or wanted in name.split("_") for name in known)
-        if not seen and wanted not in ("weight", "bias"):
+        if wanted not in ("weight", "bias") and not any(_goes_by(name, wanted) for name in known):
             warnings.warn(
                 f"{type(lens).__name__} watches nothing under {wanted!r}: {unknown_name('parameter', wanted, known)}",
                 NotWatched,
@@ -113,6 +112,11 @@ def series_for(module: nn.Module, module_name: str, wanted: str) -> list[tuple[s
             continue
         if name == wanted:
             found.append((module_name, name, parameter))
-        elif wanted in name.split("_"):
+        elif _goes_by(name, wanted):
             found.append((f"{module_name}.{name}", name, parameter))
     return found
+
+
+def _goes_by(name: str, wanted: str) -> bool:
+    """Whether a parameter is called `wanted`, or has it as a part of its name."""
+    return name == wanted or wanted in name.split("_")
