@@ -56,12 +56,16 @@ class Reading:
         Optimizer step, from 0.
     value : float
         The number; NaN where the tensor held NaN or infinity.
+    stage : str
+        Where in the step it was taken, in words, e.g. ``"as the optimizer used it, accumulated over 4 backward
+        passes"``; empty where nobody said.
     """
 
     tag: str
     module: str
     step: int
     value: float
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,33 @@ class ChartSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened between two readings, like a step that was skipped.
+
+    Events of one kind that follow each other step by step are one.
+
+    Attributes
+    ----------
+    kind : str
+        ``"skipped"`` (gradients that no step was made of) or ``"model"`` (modules were added or replaced).
+    step : int
+        Number of finished optimizer steps when it first happened.
+    last_step : int
+        The same, for the last time.
+    count : int
+        How often it happened.
+    words : str
+        What happened, in a sentence.
+    """
+
+    kind: str
+    step: int
+    last_step: int
+    count: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """A lens that raised while training."""
 
@@ -168,6 +199,14 @@ class Status:
         Epoch number and count of finished steps at its end, the newest ones.
     faults : tuple of Fault
         Lenses that were muted, and why.
+    events : tuple of Event
+        What happened between readings, the newest ones.
+    stages : tuple of (str, str)
+        Tag, and the stage of its newest readings in words; a tag without is at the stage of its ``ChartSpec``.
+    memory_bytes : tuple of (str, int)
+        Tag, and the memory that copies of tensors take for it; tags without copies are left out.
+    unwatched : tuple of ModuleInfo
+        What is not watched, each with the reason in its ``note``.
     """
 
     state: str = "waiting"
@@ -178,3 +217,7 @@ class Status:
     elapsed_s: float = 0.0
     epoch_marks: tuple[tuple[int, int], ...] = ()
     faults: tuple[Fault, ...] = ()
+    events: tuple[Event, ...] = ()
+    stages: tuple[tuple[str, str], ...] = ()
+    memory_bytes: tuple[tuple[str, int], ...] = ()
+    unwatched: tuple[ModuleInfo, ...] = ()
