@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Literal
+
+Moment = Literal["forward", "backward", "gradient", "update", ""]
+"""Where in a step a number is taken."""
 
 
 class TagType(Enum):
@@ -120,6 +124,9 @@ class ChartSpec:
         Aggregations over a window of steps that are on at first.
     stage : str
         Where in the step the number was taken, in words.
+    moment : str
+        The same for programs: ``"forward"``, ``"backward"``, ``"gradient"`` (right before the step) or ``"update"``
+        (after it); empty for what has no place in the step.
     about : About
         Explanation behind the panel's menu.
     empty : str
@@ -134,6 +141,7 @@ class ChartSpec:
     lines: tuple[str, ...] = ("mean",)
     bands: tuple[str, ...] = ("std", "min-max")
     stage: str = ""
+    moment: Moment = ""
     about: About = field(default_factory=About)
     empty: str = ""
 

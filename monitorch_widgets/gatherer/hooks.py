@@ -1,7 +1,6 @@
 """The one owner of every hook: one per module, shared by all lenses, and two for all optimizers.
 
-What hangs on the user's modules holds no model, is copied and pickled as something inert from the standard library,
-and returns nothing. A callback that raises never reaches the training loop unless ``strict`` says so.
+A callback that raises never reaches the training loop unless ``strict`` says so.
 """
 
 from __future__ import annotations
@@ -9,188 +8,172 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from .outputs import first_input, named_tensors
+from monitorch_widgets.preprocessor import StepBuffer
 
-# Handles of owners that were forgotten without a detach. Their hooks do nothing any more, and go when the next owner
-# comes: garbage is collected at any moment, also while torch iterates over its hooks.
+from .module_hooks import ForwardBegins, Inert, Listeners, Subscription, hookable
+from .optimizer_hooks import StepReady, hook_optimizers, sweep_optimizers
+from .passes import Passes
+
+# Handles of owners that were forgotten without a detach, or detached within a step. Their hooks do nothing any more,
+# and go when the next owner comes: torch may be iterating over its hooks at this moment.
 _orphans: list[Any] = []
+
+_ROOT = -1  # key of the hook on the whole model, before it runs
 
 ForwardCallback = Callable[[str, nn.Module, Any, Any], None]
 BackwardCallback = Callable[[str, nn.Module, Tensor], None]
 StepCallback = Callable[["Optimizer | None"], None]
 
 
-class Subscription:
-    """A callback, and the lens that it belongs to; :meth:`remove` ends it."""
-
-    __slots__ = ("_callbacks", "call", "owner")
-
-    def __init__(self, call: Callable[..., None], owner: object, callbacks: list[Subscription]) -> None:
-        self.call = call
-        self.owner = owner
-        self._callbacks = callbacks
-        callbacks.append(self)
-
-    def remove(self) -> None:
-        """End the subscription; a second call does nothing."""
-        if self in self._callbacks:
-            self._callbacks.remove(self)
-
-
-class Listeners:
-    """The callbacks of one module: for its outputs, and for their gradients."""
-
-    __slots__ = ("backward", "forward")
-
-    def __init__(self) -> None:
-        self.forward: list[Subscription] = []
-        self.backward: list[Subscription] = []
-
-
-class ModuleHook:
-    """The forward hook of one module, and through it the hooks on its outputs.
-
-    It holds no listener: a model keeps no inspector alive.
-    """
-
-    def __init__(self, hooks: Hooks, name: str) -> None:
-        self._hooks = weakref.ref(hooks)
-        self._name = name
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # In a copied or saved model this hook does nothing, and loading it needs no package of ours.
-        return getattr, (nullcontext(), "__exit__")
-
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch ships it without types
-    def __call__(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
-        """Tell the subscribers, and return nothing: the output stays as it is."""
-        hooks = self._hooks()
-        listeners = None if hooks is None or not hooks.listening else hooks.of(module)
-        if hooks is None or listeners is None:
-            return
-        tensors = named_tensors(output, self._name)
-        if listeners.backward:
-            _watch_gradients(hooks, listeners, module, tensors)
-        if listeners.forward and not _recomputing():
-            layer_input = first_input(args, kwargs)
-            for name, tensor in tensors:
-                for subscription in listeners.forward:
-                    hooks.run(subscription, name, module, layer_input, tensor)
-
-
-def _watch_gradients(hooks: Hooks, listeners: Listeners, module: nn.Module, tensors: list[tuple[str, Tensor]]) -> None:
-    for name, tensor in tensors:
-        if tensor.requires_grad:
-            tensor.register_hook(_OutputHook(hooks, listeners, name, module))  # type: ignore[no-untyped-call]
-
-
-class _OutputHook:
-    """Hook on one output tensor; it lives as long as the graph."""
-
-    __slots__ = ("_hooks", "_listeners", "_module", "_name")
-
-    def __init__(self, hooks: Hooks, listeners: Listeners, name: str, module: nn.Module) -> None:
-        self._listeners = listeners
-        self._hooks = weakref.ref(hooks)
-        self._name = name
-        self._module = weakref.ref(module)
-
-    def __call__(self, grad: Tensor) -> None:
-        hooks, module = self._hooks(), self._module()
-        if hooks is None or module is None or not hooks.listening:
-            return
-        for subscription in self._listeners.backward:
-            hooks.run(subscription, self._name, module, grad.detach())
-
-
 class Hooks:
     """Registers hooks, runs callbacks, and takes everything back.
 
+    Parameters
+    ----------
+    passes : Passes, optional
+        Follows the passes of the model.
+
     Attributes
     ----------
-    listening : bool
-        Whether callbacks run at all; hooks return at once where not.
     owner : object
         Stamped on subscriptions made now: the lens that is being registered.
     muted : set
         Owners whose callbacks are skipped.
+    stay : bool
+        Keep the hooks on the modules even while nothing listens: compiled code calls what was there when it was made.
     on_fault : callable
         Called as ``on_fault(owner, name, error)`` when a callback raises; the default raises.
     on_owner : callable
         Called with the owner before each of its callbacks.
     accepts : callable
         Says of an optimizer whether its steps count.
+    closure : bool
+        Whether the step that runs now computes gradients itself.
     """
 
-    def __init__(self) -> None:
-        self.listening = True
+    def __init__(self, passes: Passes | None = None) -> None:
+        self.passes = Passes(StepBuffer()) if passes is None else passes
         self.owner: object = None
         self.muted: set[int] = set()
+        self.stay = False
         self.on_fault: Callable[[object, str, Exception], None] = _raise
         self.on_owner: Callable[[object], None] = _ignore
-        self._modules: dict[int, Listeners] = {}
         self.accepts: Callable[[Optimizer], bool] = _accept_all
+        self.closure = False
+        self._listening = True
+        self._stepping = False
+        self._modules: dict[int, Listeners] = {}
         self._before: list[Subscription] = []
         self._gradients: list[Subscription] = []
         self._after: list[Subscription] = []
         self._always_after: list[Subscription] = []
-        self._watching_optimizers = False
-        self._handles: list[Any] = []
+        self._root: weakref.ref[nn.Module] | None = None
+        self._last: list[Any] = []
+        self._handles: dict[int, Any] = {}
+        self._optimizer_handles: list[Any] = []
         _take_back(_orphans)
-        weakref.finalize(self, _orphans.extend, self._handles).atexit = False
+        weakref.finalize(self, _forget, self._handles, self._optimizer_handles).atexit = False
 
-    def forward(self, module: nn.Module, name: str, callback: ForwardCallback) -> Subscription:
-        """Call ``callback(name, module, layer_input, tensor)`` for each output tensor of each forward pass."""
-        return Subscription(callback, self.owner, self._listeners(module, name).forward)
+    # ------------------------------------------------------------------ subscriptions
+
+    def forward(self, module: nn.Module, name: str, callback: ForwardCallback, *, always: bool = False) -> Subscription:
+        """Call ``callback(name, module, layer_input, tensor)`` for each output tensor of each forward pass.
+
+        With `always`, at steps that are not listened to as well.
+        """
+        listeners = self._of(module, name)
+        subscription = Subscription(callback, self.owner, listeners.forward, always)
+        self._switch(id(module), self._wanted(listeners))
+        return subscription
 
     def output_gradient(self, module: nn.Module, name: str, callback: BackwardCallback) -> Subscription:
         """Call ``callback(name, module, gradient)`` when the gradient of an output tensor is known."""
-        return Subscription(callback, self.owner, self._listeners(module, name).backward)
+        listeners = self._of(module, name)
+        subscription = Subscription(callback, self.owner, listeners.backward)
+        self._switch(id(module), self._wanted(listeners))
+        return subscription
 
     def before_step(self, callback: StepCallback) -> Subscription:
         """Call ``callback(optimizer)`` before each optimizer step."""
-        self._watch_optimizers()
-        return Subscription(callback, self.owner, self._before)
+        return self._step(callback, self._before)
 
     def gradients(self, callback: StepCallback) -> Subscription:
         """Call ``callback(optimizer)`` when gradients are as the optimizer uses them.
 
         That is right before its step; with a closure, which computes them within the step, right after.
         """
-        self._watch_optimizers()
-        return Subscription(callback, self.owner, self._gradients)
+        return self._step(callback, self._gradients)
 
     def after_step(self, callback: StepCallback) -> Subscription:
         """Call ``callback(optimizer)`` after each optimizer step, in the order of subscription."""
-        self._watch_optimizers()
-        return Subscription(callback, self.owner, self._after)
+        return self._step(callback, self._after)
 
     def always_after_step(self, callback: StepCallback) -> Subscription:
         """Call ``callback(optimizer)`` after each step and after all others, even while nothing listens."""
-        self._watch_optimizers()
-        return Subscription(callback, self.owner, self._always_after)
+        return self._step(callback, self._always_after)
+
+    def watch_root(self, model: nn.Module) -> None:
+        """Follow the forward and backward passes of the whole model."""
+        self._root = weakref.ref(model)
+        self.passes.watch(model)
+        for name, module in [("", model), *model.named_children()]:  # the children, where the model is never called
+            if hookable(module):
+                self.output_gradient(module, name, _ignore_gradient)
+        self._switch_root(self._listening)
+
+    def _step(self, callback: StepCallback, callbacks: list[Subscription]) -> Subscription:
+        if not self._optimizer_handles:
+            self._optimizer_handles += hook_optimizers(self)
+        return Subscription(callback, self.owner, callbacks)
+
+    def _of(self, module: nn.Module, name: str) -> Listeners:
+        listeners = self._modules.get(id(module))
+        if listeners is None or listeners.module() is not module:
+            listeners = self._modules[id(module)] = Listeners(self, module, name)
+        return listeners
+
+    @contextlib.contextmanager
+    def owned_by(self, owner: object) -> Iterator[None]:
+        """Stamp the subscriptions that are made inside with `owner`."""
+        before, self.owner = self.owner, owner
+        try:
+            yield
+        finally:
+            self.owner = before
+
+    # ------------------------------------------------------------------ callbacks
 
     def run_before_step(self, optimizer: Optimizer | None, *, closure: bool = False) -> None:
         """Tell all that a step is about to be made; None where no optimizer makes it."""
-        if self.listening and (optimizer is None or self.accepts(optimizer)):
-            for subscription in [*self._before, *(() if closure else self._gradients)]:
-                self.run(subscription, optimizer)
+        if self._listening and (optimizer is None or self.accepts(optimizer)):
+            self.closure = closure
+            self.passes.step_begins(closure)
+            self._run_all([*self._before, *(() if closure else self._gradients)], optimizer)
+
+    def run_last(self, optimizer: Optimizer, hook: StepReady) -> None:
+        """Let a hook of ours run after those that `optimizer` has itself, in the step that begins."""
+        _take_back(self._last)
+        self._last.append(optimizer.register_step_pre_hook(hook))
 
     def run_after_step(self, optimizer: Optimizer | None, *, closure: bool = False) -> None:
         """Tell all that a step was made."""
-        if optimizer is not None and not self.accepts(optimizer):
-            return
-        heard = [*(self._gradients if closure else ()), *self._after] if self.listening else []
-        for subscription in [*heard, *self._always_after]:
-            self.run(subscription, optimizer)
+        _take_back(self._last)
+        if optimizer is None or self.accepts(optimizer):
+            heard = [*(self._gradients if closure else ()), *self._after] if self._listening else []
+            self._run_all([*heard, *self._always_after], optimizer)
+
+    def _run_all(self, subscriptions: list[Subscription], optimizer: Optimizer | None) -> None:
+        self._stepping = optimizer is not None
+        try:
+            for subscription in subscriptions:
+                self.run(subscription, optimizer)
+        finally:
+            self._stepping = False
 
     def run(self, subscription: Subscription, *args: Any) -> None:
         """Run one callback inside the border that faults do not cross."""
@@ -204,56 +187,77 @@ class Hooks:
             name = args[0] if args and isinstance(args[0], str) else ""
             self.on_fault(owner, name, error)
 
-    @contextlib.contextmanager
-    def owned_by(self, owner: object) -> Iterator[None]:
-        """Stamp the subscriptions that are made inside with `owner`."""
-        before, self.owner = self.owner, owner
-        try:
-            yield
-        finally:
-            self.owner = before
+    # ------------------------------------------------------------------ on and off
+
+    @property
+    def listening(self) -> bool:
+        """Whether callbacks run at all. While they do not, no hook hangs on the modules."""
+        return self._listening
+
+    @listening.setter
+    def listening(self, on: bool) -> None:
+        if on != self._listening:
+            for key, listeners in self._modules.items():
+                self._switch(key, on or self.stay or listeners.always)
+            self._switch_root(on or self.stay)
+            self._listening = on
+
+    def _wanted(self, listeners: Listeners) -> bool:
+        return self._listening or self.stay or listeners.always
+
+    def _switch(self, key: int, on: bool) -> None:
+        """Put a module's hook on, or take it off."""
+        if not on:
+            handle = self._handles.pop(key, None)
+            if handle is not None:
+                handle.remove()
+        elif key not in self._handles:
+            handle = self._modules[key].put_on()
+            if handle is not None:
+                self._handles[key] = handle
+
+    def _switch_root(self, on: bool) -> None:
+        model = self._root_module()
+        if not on and _ROOT in self._handles:
+            self._handles.pop(_ROOT).remove()
+        elif on and model is not None and _ROOT not in self._handles:
+            self._handles[_ROOT] = model.register_forward_pre_hook(ForwardBegins(self))
+
+    def _root_module(self) -> nn.Module | None:
+        return None if self._root is None else self._root()
 
     def remove(self) -> None:
         """Take back every hook."""
-        _take_back(self._handles)
+        self._sweep()
+        _take_back(self._last)
+        self._handles.clear()
         self._modules.clear()
-        self._watching_optimizers = False
-        self._before.clear()
-        self._gradients.clear()
-        self._after.clear()
-        self._always_after.clear()
+        if self._stepping:
+            _orphans.extend(self._optimizer_handles)
+            self._optimizer_handles.clear()
+        else:
+            _take_back(self._optimizer_handles)
+            sweep_optimizers(self)
+        self._root = None
+        for callbacks in (self._before, self._gradients, self._after, self._always_after):
+            callbacks.clear()
+
+    def _sweep(self) -> None:
+        """Take the hooks off all modules, those too whose registration an interrupt cut short."""
+        modules = [self._root_module(), *(kept.module() for kept in self._modules.values())]
+        for module in [known for known in modules if known is not None]:  # an empty nn.Sequential is false
+            for hooks in (module._forward_hooks, module._forward_pre_hooks):
+                for key in [k for k, hook in hooks.items() if isinstance(hook, Inert) and hook.belongs_to(self)]:
+                    del hooks[key]
+                    module._forward_hooks_with_kwargs.pop(key, None)
 
     def __len__(self) -> int:
         """Number of hooks that hang on modules and optimizers now."""
-        return len(self._handles)
+        return len(self._handles) + len(self._optimizer_handles)
 
-    def of(self, module: nn.Module) -> Listeners | None:
-        """The callbacks of a module; None where it has none."""
-        return self._modules.get(id(module))
-
-    def _listeners(self, module: nn.Module, name: str) -> Listeners:
-        if id(module) not in self._modules:
-            self._modules[id(module)] = Listeners()
-            self._handles.append(module.register_forward_hook(ModuleHook(self, name), with_kwargs=True))
-        return self._modules[id(module)]
-
-    def _watch_optimizers(self) -> None:
-        if self._watching_optimizers:
-            return
-        self._watching_optimizers = True
-        me = weakref.ref(self)
-
-        def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-            hooks = me()
-            if hooks is not None:
-                hooks.run_before_step(optimizer, closure=_has_closure(args, kwargs))
-
-        def after(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-            hooks = me()
-            if hooks is not None:
-                hooks.run_after_step(optimizer, closure=_has_closure(args, kwargs))
-
-        self._handles += [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
+    def by_key(self, key: int) -> Listeners | None:
+        """The callbacks of the module with this ``id``; None where it has none."""
+        return self._modules.get(key)
 
 
 def _take_back(handles: list[Any]) -> None:
@@ -262,15 +266,8 @@ def _take_back(handles: list[Any]) -> None:
     handles.clear()
 
 
-def _has_closure(args: Any, kwargs: dict[str, Any]) -> bool:
-    """Whether ``step`` was given a closure; torch hands hooks the optimizer as its first argument."""
-    return (args[1] if len(args) > 1 else kwargs.get("closure")) is not None
-
-
-def _recomputing() -> bool:
-    """Whether this forward pass repeats one for activation checkpointing: it then runs inside backward."""
-    current = getattr(torch._C, "_current_graph_task_id", None)
-    return current is not None and current() != -1
+def _forget(of_modules: dict[int, Any], of_optimizers: list[Any]) -> None:
+    _orphans.extend([*of_modules.values(), *of_optimizers])
 
 
 def _raise(owner: object, name: str, error: Exception) -> None:
@@ -282,4 +279,8 @@ def _accept_all(optimizer: Optimizer) -> bool:
 
 
 def _ignore(owner: object) -> None:
+    pass
+
+
+def _ignore_gradient(name: str, module: nn.Module, grad: Tensor) -> None:
     pass

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from monitorch_widgets.preprocessor import (
     AbstractModulePreprocessor,
     AbstractTensorPreprocessor,
-    ParameterDifferenceGeometry,
+    DifferencePreprocessor,
 )
 
 from .abstract import AbstractGatherer, share_buffer
 from .state import InspectorState
 
 
+class Watched(NamedTuple):
+    """A parameter as it is now: the name of its series, where it is kept, and the tensor."""
+
+    name: str
+    place: tuple[int, str]
+    tensor: Tensor
+
+
 class ParameterPlaces:
-    """Parameters by series name, looked up anew each time: a replaced parameter is seen, a deleted model forgotten."""
+    """Parameters by series name, looked up anew each time: a replaced parameter is seen, a deleted model forgotten.
+
+    One that stands in several places is seen in the first of them; one that has no numbers yet, like that of a lazy
+    module before its first pass or one on the meta device, is passed over.
+    """
 
     def __init__(self) -> None:
         self._places: list[tuple[str, weakref.ref[nn.Module], str]] = []
@@ -32,20 +45,30 @@ class ParameterPlaces:
     def __len__(self) -> int:
         return len(self._places)
 
+    def now(self, optimizer: Optimizer | None) -> list[Watched]:
+        """The parameters, those of `optimizer` only where one is given."""
+        used = None if optimizer is None else {id(p) for group in optimizer.param_groups for p in group["params"]}
+        found: dict[int, Watched] = {}
+        for name, reference, parameter in self._places:
+            module = reference()
+            tensor = None if module is None else _own(module, parameter)
+            if tensor is not None and (used is None or id(tensor) in used) and _has_numbers(tensor):
+                found.setdefault(id(tensor), Watched(name, (id(module), parameter), tensor))
+        return list(found.values())
+
     def tensors(self, optimizer: Optimizer | None) -> tuple[list[str], list[Tensor]]:
         """Names and parameters, those of `optimizer` only where one is given."""
-        used = None if optimizer is None else {id(p) for group in optimizer.param_groups for p in group["params"]}
-        names, tensors = [], []
-        for name, reference, parameter in self._places:
-            tensor = _parameter(reference(), parameter)
-            if tensor is not None and (used is None or id(tensor) in used):
-                names.append(name)
-                tensors.append(tensor)
-        return names, tensors
+        watched = self.now(optimizer)
+        return [each.name for each in watched], [each.tensor for each in watched]
 
 
-def _parameter(module: nn.Module | None, name: str) -> Tensor | None:
-    return None if module is None else module._parameters.get(name)
+def _own(module: nn.Module, parameter: str) -> Tensor | None:
+    own = module._parameters
+    return own[parameter] if parameter in own else None  # noqa: SIM401 - torch.jit's has no get()
+
+
+def _has_numbers(parameter: Tensor) -> bool:
+    return not (is_lazy(parameter) or parameter.is_meta)
 
 
 class ParametersGatherer(AbstractGatherer):
@@ -110,7 +133,7 @@ class ParameterStepsGatherer(ParametersGatherer):
     Parameters
     ----------
     preprocessors : sequence of AbstractTensorPreprocessor
-        Get the parameters of the step at once.
+        Get the parameters of the step at once; those of differences are shown them before the step too.
     inspector_state : InspectorState
         Of the inspector.
     optimizer : torch.optim.Optimizer, optional
@@ -125,30 +148,24 @@ class ParameterStepsGatherer(ParametersGatherer):
     ) -> None:
         super().__init__(preprocessors, inspector_state)
         self._optimizer = optimizer
-        self._seen = -1  # the newest step that was listened to
         hooks = inspector_state.hooks
         self._subscriptions = [hooks.before_step(self._before), hooks.after_step(self)]
 
     @AbstractGatherer.requires_active_inspector_state
     def _before(self, optimizer: Optimizer | None) -> None:
-        """Let differences start at this step, if the one before was not seen."""
-        differences = [p for p in self._preprocessors if isinstance(p, ParameterDifferenceGeometry)]
+        """Let differences start at this step, whatever changed the parameters since the one before."""
+        differences = [p for p in self._preprocessors if isinstance(p, DifferencePreprocessor)]
         if optimizer is None or not differences or not self._follows(optimizer):
             return  # without an optimizer the change has been made already: it counts from the last call
         names, tensors = self._places.tensors(optimizer)
-        gap = self._step() > self._seen + 1
         for preprocessor in differences:
-            preprocessor.remember(names, tensors, anew=gap)
+            preprocessor.remember(names, tensors, anew=True)
 
     @AbstractGatherer.requires_active_inspector_state
     def __call__(self, optimizer: Optimizer | None = None) -> None:
         """Hand on the parameters that `optimizer` stepped."""
-        self._seen = self._step()
         if self._follows(optimizer):
             self._hand_on(*self._places.tensors(optimizer))
-
-    def _step(self) -> int:
-        return 0 if self.inspector_state is None else self.inspector_state.buffer.step
 
     def _follows(self, optimizer: Optimizer | None) -> bool:
         return self._optimizer is None or optimizer is None or optimizer is self._optimizer

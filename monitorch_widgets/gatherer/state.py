@@ -10,6 +10,7 @@ from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
 from monitorch_widgets.preprocessor import StepBuffer
 
 from .hooks import Hooks
+from .passes import Passes
 
 
 class InspectorState:
@@ -32,6 +33,8 @@ class InspectorState:
         Whether the model has run forward, in training mode, since its last step.
     buffer : StepBuffer
         Numbers of the running step.
+    passes : Passes
+        Forward and backward passes of the running step.
 
     Examples
     --------
@@ -60,8 +63,9 @@ class InspectorState:
         self.counter = 1
         self.attached = False
         self.in_step = False
-        self.hooks = Hooks()
         self.buffer = StepBuffer()
+        self.passes = Passes(self.buffer)
+        self.hooks = Hooks(self.passes)
 
     def note_forward(self, training: bool) -> None:
         """Note that the model has run forward."""

@@ -73,6 +73,11 @@ class History:
         for (tag, step), (names, values) in groups.items():
             self.declare(tag).record(step, second, names, values)
 
+    def withdraw(self, step: int) -> None:
+        """Empty the newest rows of `step`: what was read there belongs to no step after all."""
+        for series in self._series.values():
+            series.withdraw(step)
+
     def record_epoch(
         self, tag: str, epoch: int, values: dict[str, dict[str, float]], ranges: dict[str, Ranges]
     ) -> None:

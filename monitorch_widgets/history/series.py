@@ -18,6 +18,7 @@ CAPACITY = 4096  # rows at full detail, at most
 MAX_BINS = 512
 FOLD = 8  # rows in a bin at first; twice as many each time that bins merge
 MAX_EPOCHS = 4096
+MAX_STAGES = 64
 
 Ranges = dict[tuple[str, str], tuple[float, float]]
 K = TypeVar("K")
@@ -75,11 +76,13 @@ class Series:
         self._n = 0
         self._folded = 0
         self.fold_width = FOLD
-        self._counts = np.zeros(len(self._index), np.int64)  # readings in the newest row, by column
-        self._last_names: list[str] = []
-        self._last_columns = np.zeros(0, np.int64)
+        self._counts = np.zeros(
+            (2, len(self._index)), np.int64
+        )  # readings in the two newest rows, by parity and column
+        self._last: tuple[list[str], Ints] = ([], np.zeros(0, np.int64))
         self.bins = Bins.empty(len(self._index))
         self._epochs: deque[tuple[int, EpochFigures]] = deque(maxlen=MAX_EPOCHS)
+        self._stages: deque[tuple[int, str]] = deque(maxlen=MAX_STAGES)
 
     def __repr__(self) -> str:
         return f"Series({self.tag!r}, {len(self.modules)} modules, {self.rows} steps, {len(self._epochs)} epochs)"
@@ -119,6 +122,35 @@ class Series:
         """Rows that were ever begun, folded ones included."""
         return self._folded + self._n
 
+    @property
+    def newest_step(self) -> int:
+        """Step of the newest row; -1 before the first."""
+        return int(self._steps[self._n - 1]) if self._n else -1
+
+    @property
+    def stage(self) -> str:
+        """Where in the step the newest readings were taken, in words; empty before the first."""
+        return self._stages[-1][1] if self._stages else ""
+
+    def stage_at(self, step: int) -> str:
+        """Where in the step the readings of `step` were taken; the oldest that is known for older ones.
+
+        Examples
+        --------
+        >>> series = Series("Weight Gradient Norm", ["fc"])
+        >>> series.note_stage(0, "as the optimizer used it")
+        >>> series.note_stage(7, "as the optimizer used it: accumulated over 4 backward passes")
+        >>> series.stage_at(6)
+        'as the optimizer used it'
+        """
+        known = [words for first, words in self._stages if first <= step]
+        return known[-1] if known else self._stages[0][1] if self._stages else ""
+
+    def note_stage(self, step: int, words: str) -> None:
+        """Keep the stage of the readings from `step` on; changes are kept, the newest 64 of them."""
+        if words != self.stage:
+            self._stages.append((step, words))
+
     def to_pandas(self) -> pd.DataFrame:
         """Return the readings as a data frame: one row a step, one column a module.
 
@@ -152,9 +184,15 @@ class Series:
         row, fresh = self._row(step, second)
         if fresh and len(columns) == len(set(names)):
             self._values[row, columns] = new
-            self._counts[columns] = new == new
+            self._counts[row % 2, columns] = new == new
         else:
             self._merge(row, columns, new)
+
+    def withdraw(self, step: int) -> None:
+        """Empty the newest row if it is the one of `step`: what was read belongs to no step after all."""
+        if self._n and self._steps[self._n - 1] == step:
+            self._values[self._n - 1] = np.nan
+            self._counts[(self._n - 1) % 2] = 0
 
     def record_epoch(self, epoch: int, values: dict[str, dict[str, float]], ranges: dict[str, Ranges]) -> None:
         """Keep the figures of an epoch; the same number again adds to them, and replaces those of the same name."""
@@ -164,31 +202,31 @@ class Series:
         self._epochs.append((epoch, EpochFigures(_joined(known.values, values), _joined(known.ranges, ranges))))
 
     def _merge(self, row: int, columns: Ints, new: Floats) -> None:
-        """Average into a row; how many readings a cell holds is known for the newest row only."""
-        newest = row == self._n - 1
+        """Average into a row; how many readings a cell holds is known for the two newest rows only."""
+        counts = self._counts[row % 2] if row >= self._n - 2 else np.ones(self.width, np.int64)
         for column, value in zip(columns, new, strict=True):
             old = self._values[row, column]
-            seen = 0 if old != old else int(self._counts[column]) if newest else 1
+            seen = 0 if old != old else int(counts[column])
             if value == value:
                 self._values[row, column] = value if not seen else old + (value - old) / (seen + 1)
-                self._counts[column] = seen + 1 if newest else self._counts[column]
+                counts[column] = seen + 1
 
     def _columns(self, names: Sequence[str]) -> Ints:
-        if names != self._last_names:
+        if names != self._last[0]:
             self.widen(names)
-            self._last_names = list(names)
-            self._last_columns = np.array([self._index[name] for name in names], np.int64)
-        return self._last_columns
+            self._last = (list(names), np.array([self._index[name] for name in names], np.int64))
+        return self._last[1]
 
     def widen(self, names: Iterable[str]) -> None:
         """Append columns for the names that have none yet."""
         missing = [name for name in dict.fromkeys(names) if name not in self._index]
         if not missing:
             return
-        self._index.update({name: len(self._index) + i for i, name in enumerate(missing)})
+        index = {**self._index, **{name: len(self._index) + i for i, name in enumerate(missing)}}
         self._values = np.concatenate([self._values, np.full((self._size, len(missing)), np.nan)], axis=1)
-        self._counts = np.concatenate([self._counts, np.zeros(len(missing), np.int64)])
-        self.bins = self.bins.widened(len(self._index))
+        self._counts = np.concatenate([self._counts, np.zeros((2, len(missing)), np.int64)], axis=1)
+        self.bins = self.bins.widened(len(index))
+        self._index = index  # last: an interrupt leaves spare columns rather than names without one
 
     def _row(self, step: int, second: float) -> tuple[int, bool]:
         if not self._n or step > self._steps[self._n - 1]:
@@ -202,7 +240,7 @@ class Series:
         row = self._n
         self._steps[row], self._seconds[row] = step, second
         self._values[row] = np.nan
-        self._counts[:] = 0
+        self._counts[row % 2] = 0
         self._n += 1
         return row
 

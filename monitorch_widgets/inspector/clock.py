@@ -6,6 +6,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
@@ -36,7 +37,8 @@ class Clock:
         self._every = every
         self._now = now
         self._model: weakref.ref[nn.Module] | None = None
-        self._known: weakref.WeakKeyDictionary[Optimizer, tuple[int, bool]] = weakref.WeakKeyDictionary()
+        self._own: set[int] = set()
+        self._foreign: weakref.WeakKeyDictionary[Optimizer, tuple[int, ...]] = weakref.WeakKeyDictionary()
         self._started: float | None = None
         self._ended: float | None = None
         self._ticks: deque[float] = deque(maxlen=_RATE_WINDOW)
@@ -46,25 +48,31 @@ class Clock:
 
     def watch(self, model: nn.Module) -> None:
         """Follow the optimizers of `model`."""
-        self._model = weakref.ref(model)
-        self._known.clear()
+        self.look_again(model)
         self._state.hooks.accepts = self.steps_model
         self.state = "waiting"
 
-    def steps_model(self, optimizer: Optimizer) -> bool:
-        """Whether an optimizer steps a parameter of the model; looked at anew when its parameters change in number."""
-        count = sum(len(group["params"]) for group in optimizer.param_groups)
-        known = self._known.get(optimizer)
-        if known is None or known[0] != count:
-            known = self._known[optimizer] = (count, self._shares_parameters(optimizer))
-        return known[1]
+    def look_again(self, model: nn.Module) -> None:
+        """Take in parameters that `model` has got since."""
+        self._model = weakref.ref(model)
+        self._own = {id(parameter) for parameter in model.parameters()}
+        self._foreign.clear()
 
-    def _shares_parameters(self, optimizer: Optimizer) -> bool:
-        model = None if self._model is None else self._model()
-        if model is None:
+    def steps_model(self, optimizer: Optimizer) -> bool:
+        """Whether an optimizer steps a parameter of the model, as both are now."""
+        if self._shares(optimizer):
+            return True
+        stepped = tuple(id(parameter) for group in optimizer.param_groups for parameter in group["params"])
+        if self._foreign.get(optimizer) == stepped:
             return False
-        own = {id(parameter) for parameter in model.parameters()}
-        return any(id(parameter) in own for group in optimizer.param_groups for parameter in group["params"])
+        self._foreign[optimizer] = stepped
+        model = None if self._model is None else self._model()
+        if model is not None:  # a parameter may have been replaced, and the optimizer made of the new one
+            self._own = {id(parameter) for parameter in model.parameters()}
+        return self._shares(optimizer)
+
+    def _shares(self, optimizer: Optimizer) -> bool:
+        return any(id(parameter) in self._own for group in optimizer.param_groups for parameter in group["params"])
 
     def saw_forward(self, training: bool) -> None:
         """Note a forward pass of the model."""
@@ -77,6 +85,7 @@ class Clock:
         self._run()
         self._ticks.append(self._now())
         self.phase, self._state.in_step = "train", False
+        self._state.passes.step_ends()
         self._state.buffer.step += 1
         self._state.hooks.listening = self._state.buffer.step % self._every == 0
 
@@ -113,8 +122,8 @@ class Clock:
             return 0.0
         return (len(self._ticks) - 1) / max(self._ticks[-1] - self._ticks[0], 1e-9)
 
-    def status(self, faults: tuple[Fault, ...]) -> Status:
-        """Where the run stands."""
+    def status(self, faults: tuple[Fault, ...], **others: Any) -> Status:
+        """Where the run stands; `others` are the fields that the clock does not know."""
         state = "fault" if faults and self.state != "detached" else self.state
         return Status(
             state,
@@ -125,6 +134,7 @@ class Clock:
             self.seconds,
             tuple(self.epoch_marks),
             faults,
+            **others,
         )
 
     def _epoch(self) -> int:

@@ -10,11 +10,15 @@ from monitorch_widgets.lens import (
     OutputNorm,
     ParameterGradientGeometry,
     ParameterUpdateGeometry,
+    ParameterUpdateRatio,
 )
 
 
 def default_lenses() -> list[AbstractLens]:
-    """Losses, outputs, output gradients, weight gradients and weight updates, without what takes memory twice."""
+    """Losses, outputs, output gradients, weight gradients and weight updates, without what takes memory twice.
+
+    The ratio of updates takes no copy of its own beside their norm, and no pass over memory but that of two norms.
+    """
     return [
         LossMetrics(),
         OutputActivation(),
@@ -22,4 +26,5 @@ def default_lenses() -> list[AbstractLens]:
         OutputGradientGeometry(log_scale=True),
         ParameterGradientGeometry(parameters="weight", log_scale=True),
         ParameterUpdateGeometry(parameters="weight", log_scale=True, compute_correlation=False),
+        ParameterUpdateRatio(parameters="weight"),
     ]

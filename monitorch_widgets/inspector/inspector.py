@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from numbers import Integral
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import torch
-import torch.distributed as dist
 from torch import nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
 
-from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, NotAttachedError
+from monitorch_widgets.errors import NotAttachedError, NotWatched
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.history import History
 from monitorch_widgets.lens import AbstractLens, LossMetrics
@@ -22,11 +19,27 @@ from monitorch_widgets.lens.parameter_lens import ParameterLens, warn_of_unknown
 from monitorch_widgets.preprocessor import ExplicitCall
 from monitorch_widgets.values import ChartSpec, ModuleInfo, Status
 
+from .arguments import (
+    checked_depth,
+    checked_epoch,
+    checked_lenses,
+    checked_model,
+    checked_overhead,
+    checked_switch,
+    checked_text,
+    made_visualizer,
+    rank,
+)
+from .arrivals import Arrivals
 from .clock import Clock, stride
-from .defaults import default_lenses
+from .events import Events
 from .faults import Faults
-from .modules import Place, places
+from .modules import Place, told_changes
+from .namesakes import Namesakes, note_attached
 from .record import EpochRecord
+from .step_log import StepLog
+from .watch import Watch
+from .wrappers import forget_compiled_code, is_compiled, unwrapped
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -118,26 +131,29 @@ class PyTorchInspector:
         max_overhead: float = 0.05,
         strict: bool = False,
     ) -> None:
-        self.lenses = _checked_lenses(lenses)
-        self.depth = _checked_depth(depth)
-        self.module_name_prefix = _checked_text("module_name_prefix", module_name_prefix, ".")
+        self._namesakes = Namesakes()
+        self.lenses = checked_lenses(lenses)
+        self.depth = checked_depth(depth)
+        self.module_name_prefix = checked_text("module_name_prefix", module_name_prefix, ".")
         self.master_rank = master_rank
-        self.max_overhead = _checked_overhead(max_overhead)
-        self.is_main_process = _rank() == master_rank
+        self.max_overhead = checked_overhead(max_overhead)
+        self.is_main_process = rank() == master_rank
         self.state = InspectorState(is_active_fn)
         self._clock = Clock(self.state, stride(every))
-        self.strict = strict
+        self.strict = checked_switch("strict", strict)
         self._faults = Faults(self.state, strict)
+        self._events = Events()
         self._history = History()
-        self._arrived: dict[tuple[str, int], tuple[list[str], list[float]]] = {}
-        self._places: list[Place] = []
-        self._infos: list[ModuleInfo] = []
+        self._arrivals = Arrivals(self._history)
+        self._watch = Watch(self.state.hooks, self.depth, self.module_name_prefix)
+        self._step_log = StepLog(self.state, self._arrivals, self._events)
+        self._changes_told: tuple[list[str], list[str]] = ([], [])
         self._call_preprocessor = ExplicitCall(
-            _checked_text("train_loss_str", train_loss_str, "train_loss"),
-            _checked_text("non_train_loss_str", non_train_loss_str, "val_loss"),
+            checked_text("train_loss_str", train_loss_str, "train_loss"),
+            checked_text("non_train_loss_str", non_train_loss_str, "val_loss"),
         )
         self._call_preprocessor.listener = self._pushed
-        self.visualizer = _visualizer(visualizer if self.is_main_process else "dummy")
+        self.visualizer = made_visualizer(visualizer if self.is_main_process else "dummy")
         self._record = cast("AbstractVisualizer", EpochRecord(self._history, self.visualizer))
         for lens in self.lenses:
             lens.register_foreign_preprocessor(self._call_preprocessor, self.state)
@@ -157,72 +173,111 @@ class PyTorchInspector:
         ----------
         module : torch.nn.Module
             The model; wrappers of ``torch.compile``, ``DistributedDataParallel`` and ``DataParallel`` are taken off.
+            What ``torch.compile`` made before is made anew at the next call, since hooks are not in it.
 
         Raises
         ------
         ArgumentTypeError
             If it is no module.
         """
-        if not isinstance(module, nn.Module):
-            raise ArgumentTypeError(
-                f"expected a torch.nn.Module to attach to; received {type(module).__name__}. "
-                "Pass the model itself, e.g. PyTorchInspector(module=model)."
-            )
-        if isinstance(module, torch.jit.ScriptModule):
-            raise ArgumentTypeError(
-                f"expected a model written in Python; received {type(module).__name__}, compiled by torch.jit, which "
-                "takes no hooks. Pass the module it was made of."
-            )
-        if self.state.attached:
-            self.detach()
-        model = _unwrapped(module)
+        module = checked_model(module)
+        self.detach()
+        model = unwrapped(module)
+        self.state.hooks.stay = compiled = is_compiled(module)
+        if compiled:
+            forget_compiled_code()
         self._faults.clear()
         try:
+            self.state.hooks.listening = True
+            self._clock.watch(model)
             self._register(model)
+            self.state.attached = True
         except BaseException:
-            self._unregister()
+            self._leave()
             raise
-        self.state.attached = True
+        note_attached(self)
         self._show_layout()
         return self
 
     def _register(self, model: nn.Module) -> None:
         hooks = self.state.hooks
-        hooks.listening = True
-        self._title = type(model).__name__
-        self._places = places(model, self.depth, self.module_name_prefix)
-        self._infos = [place.info for place in self._places]
-        self._clock.watch(model)
+        hooks.before_step(self._step_log.saw_step)
+        places = self._watch.begin(model)
         for lens in self.lenses:
             with hooks.owned_by(lens), self._faults.border(lens):
-                lens.prepare(self.state, self._emit)
-                for place in self._places:
-                    register = lens.register_leaf_module if place.leaf else lens.register_non_leaf_module
-                    register(place.module, place.name, self.state)
-                if isinstance(lens, ParameterLens):
-                    warn_of_unknown(lens, model)
-        hooks.forward(model, self._infos[0].name, self._saw_forward)
+                self._register_lens(lens, model, places)
+        hooks.watch_root(model)
+        hooks.forward(model, places[0].name, self._saw_forward)
         hooks.always_after_step(self._after_step)
         self._declare()
 
-    def detach(self) -> Self:
-        """Stop watching and take back every hook; a second call does nothing. The history stays."""
-        if self.state.attached:
-            self._settle()
-            self._unregister()
-            self._clock.stop("detached")
-            self.visualizer.finish()
+    def _register_lens(self, lens: AbstractLens, model: nn.Module, places: list[Place]) -> None:
+        lens.prepare(self.state, self._arrivals.emit)
+        for place in places:
+            register = lens.register_leaf_module if place.leaf else lens.register_non_leaf_module
+            register(place.module, place.name, self.state)
+        if isinstance(lens, ParameterLens):
+            warn_of_unknown(lens, model)
+
+    def refresh(self) -> Self:
+        """Take in modules and parameters that were added to the model, or replaced, since :meth:`attach`.
+
+        What was read stays, and correlations go on where a parameter kept its name and shape.
+
+        Raises
+        ------
+        NotAttachedError
+            If no model is watched, or it is gone.
+
+        Examples
+        --------
+        >>> import torch
+        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Linear(4, 1))
+        >>> inspector = PyTorchInspector(module=model, visualizer="dummy")
+        >>> model.append(torch.nn.Linear(1, 1)) and None
+        >>> [module.name for module in inspector.refresh().watched]
+        ['Sequential', '0', '1', '2']
+        """
+        model = self._watch.model if self.state.attached else None
+        if model is None:
+            raise NotAttachedError("refresh() needs a watched model; call attach(model) first")
+        came, went = self._watch.changes()
+        self.state.hooks.remove()
+        for lens in self.lenses:
+            with self._faults.border(lens):
+                lens.release()
+        self._clock.look_again(model)
+        self._register(model)
+        if came or went:
+            self._events.add("model", self.state.buffer.step, told_changes(came, went))
+        self._show_layout()
         return self
 
-    def _unregister(self) -> None:
-        self.state.hooks.remove()
+    def detach(self) -> Self:
+        """Stop watching and take back every hook; a second call does nothing. The history stays."""
+        if not self.state.attached:
+            return self
+        try:
+            self._settle()
+        finally:
+            self._leave()
+        self._clock.stop("detached")
+        self.visualizer.finish()
+        return self
+
+    def _leave(self) -> None:
+        hooks = self.state.hooks
+        self._watch.end()
+        hooks.remove()
+        if hooks.stay:
+            forget_compiled_code()
         for lens in self.lenses:
             with self._faults.border(lens):
                 lens.detach_from_module()
         self.state.buffer.drop()
-        self._arrived.clear()
+        self._arrivals.clear()
+        self._step_log.clear()
         self._call_preprocessor.reset()
-        self._places = []
         self.state.attached = False
 
     def __enter__(self) -> Self:
@@ -236,12 +291,16 @@ class PyTorchInspector:
     # ------------------------------------------------------------------ steps
 
     def _saw_forward(self, name: str, module: nn.Module, layer_input: Any, output: Any) -> None:
+        if self._clock.state == "waiting":
+            self._namesakes.step_aside(self)
         self._clock.saw_forward(module.training and torch.is_grad_enabled())
+        self.state.passes.forward_ends()
 
     def _after_step(self, optimizer: Optimizer | None) -> None:
-        listened = self.state.hooks.listening
+        if self.state.hooks.listening:
+            self._watch.saw_gradients()
         self._clock.finish_step()
-        if listened:
+        if len(self.state.buffer):
             self._settle(wait=False)
         self.visualizer.refresh()
 
@@ -256,20 +315,12 @@ class PyTorchInspector:
         self.state.hooks.run_before_step(None)
         self.state.hooks.run_after_step(None)
 
-    def _emit(self, tag: str, modules: Sequence[str], values: Sequence[float], step: int) -> None:
-        names, numbers = self._arrived.setdefault((tag, step), ([], []))
-        names.extend(modules)
-        numbers.extend(values)
-
     def _settle(self, *, wait: bool = True) -> None:
         """Bring what waits on the device to the history."""
         self.state.buffer.flush(wait=wait)
-        if not self._arrived:
+        if not self._arrivals.settle(self._clock.seconds):
             return
-        arrived, self._arrived = self._arrived, {}
-        second = self._clock.seconds
-        for (tag, step), (names, numbers) in arrived.items():
-            self._history.declare(tag).record(step, second, names, numbers)
+        self._step_log.note_stages(self._history, self.specs)
         if self._history.columns != self._columns_shown:
             self._show_layout()
 
@@ -308,7 +359,7 @@ class PyTorchInspector:
         step = self.state.buffer.step if self.state.in_step else max(self.state.buffer.step - 1, 0)
         for lens in self.lenses:
             if isinstance(lens, LossMetrics):
-                self._emit(lens.note_metric(name), [name], [value], step)
+                self._arrivals.emit(lens.note_metric(name), [name], [value], step)
 
     # ------------------------------------------------------------------ epochs
 
@@ -320,23 +371,32 @@ class PyTorchInspector:
         epoch : int, optional
             Number of the epoch that begins; by default the next one.
         """
-        if epoch is not None and not isinstance(epoch, Integral):
-            raise ArgumentTypeError(
-                f"expected epoch to be an integer, the number of the epoch that begins; received {epoch!r}. "
-                "Call tick_epoch() to count by one."
-            )
+        epoch = checked_epoch(epoch)
+        self._namesakes.step_aside(self)
         self._settle()
         if self.state.is_active:
             self._finish_epoch()
         self._clock.finish_epoch()
         self._call_preprocessor.reset()
+        self._look_for_changes()
         if epoch is None:
             self.state.tick()
         else:
-            self.state.counter = int(epoch)
+            self.state.counter = epoch
         self.visualizer.refresh(force=True)
 
     tick = tick_epoch
+
+    def _look_for_changes(self) -> None:
+        """Warn, once, of modules that came or went since they were looked at."""
+        came, went = self._watch.changes() if self.state.attached else ([], [])
+        if (came or went) and (came, went) != self._changes_told:
+            self._changes_told = (came, went)
+            warnings.warn(
+                f"{told_changes(came, went)} They are not watched before inspector.refresh() is called.",
+                NotWatched,
+                stacklevel=3,
+            )
 
     def _finish_epoch(self) -> None:
         each, lenses = self._faults.each, self.lenses
@@ -378,7 +438,7 @@ class PyTorchInspector:
     @property
     def title(self) -> str:
         """Class name of the model."""
-        return self._title if self._places else getattr(self, "_title", "no model")
+        return self._watch.title
 
     @property
     def specs(self) -> list[ChartSpec]:
@@ -388,13 +448,7 @@ class PyTorchInspector:
     @property
     def modules(self) -> list[ModuleInfo]:
         """The modules in model order, and the names of series that are not modules of their own."""
-        known = {info.name: info for info in self._infos}
-        rank = {name: i for i, name in enumerate(known)}
-        named = dict.fromkeys(name for spec in self.specs for name in self._series_names(spec))
-        owners = {name: name if name in known else _owner(name, known) for name in named}
-        ours = [name for name in named if owners[name]]  # the history may hold names of a model before this one
-        ours.sort(key=lambda name: (rank[owners[name]], name != owners[name]))
-        return [known.get(name) or replace(known[owners[name]], name=name, activation=False) for name in ours]
+        return self._watch.with_series(name for spec in self.specs for name in self._series_names(spec))
 
     def _series_names(self, spec: ChartSpec) -> list[str]:
         if spec.kind in ("loss", "metrics") or spec.tag not in self._history:
@@ -402,11 +456,37 @@ class PyTorchInspector:
         return self._history[spec.tag].modules
 
     def status(self) -> Status:
-        """Where the run stands: state, epoch, step, phase, rate, elapsed time, faults."""
-        return self._clock.status(self._faults.all)
+        """Where the run stands: state, epoch, step, phase, rate, elapsed time, faults, events, what is not watched."""
+        series = {spec.tag: self._history[spec.tag] for spec in self.specs if spec.tag in self._history}
+        memory = ((spec.tag, lens.memory_of(spec.tag)) for lens in self.lenses for spec in lens.specs)
+        return self._clock.status(
+            self._faults.all,
+            events=self._events.all,
+            stages=tuple((tag, kept.stage) for tag, kept in series.items() if kept.stage),
+            memory_bytes=tuple((tag, size) for tag, size in memory if size),
+            unwatched=tuple(self._watch.unwatched),
+        )
+
+    @property
+    def watched(self) -> list[ModuleInfo]:
+        """Every module of the model, in order, and the parameters that have no gradients.
+
+        What is not watched has the reason in its ``note``; an empty one says that it is, or that it only holds others.
+
+        Examples
+        --------
+        >>> import torch
+        >>> model = torch.nn.MultiheadAttention(4, 2)
+        >>> for module in PyTorchInspector(module=model, visualizer="dummy").watched:
+        ...     print(module.name, "|", module.note)
+        MultiheadAttention |
+        out_proj | its parameters are read by the attention, which never calls it
+        """
+        return self._watch.all
 
     def show(self) -> Any:
         """Show the dashboard, or the static figure of another visualizer, as the value of a cell."""
+        self._namesakes.step_aside(self)
         return self.visualizer.show()
 
     def __repr__(self) -> str:
@@ -415,11 +495,13 @@ class PyTorchInspector:
         return f"PyTorchInspector watching {watched}: {tags or 'no lens'}; {self.visualizer.where}"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **kwargs: Any) -> Any:
+        self._namesakes.step_aside(self)
         bundle = self.visualizer.mimebundle(include=include, exclude=exclude, **kwargs)
         return {"text/plain": repr(self)} if bundle is None else bundle
 
     def _cell_ended(self) -> None:
         """The cell that trained has ended: bring everything to the page once."""
+        self._namesakes.step_aside(self)
         if self.state.attached and self._clock.state == "live":
             self._settle()
             self._clock.stop("finished")
@@ -434,61 +516,3 @@ class PyTorchInspector:
         """Tell the visualizer which panels and series there are."""
         self._columns_shown = self._history.columns
         self.visualizer.attached()
-
-
-def _unwrapped(module: nn.Module) -> nn.Module:
-    """The model inside wrappers for several devices and for compilation."""
-    while True:
-        if isinstance(module, DistributedDataParallel | DataParallel):
-            module = module.module
-        elif isinstance(module._modules.get("_orig_mod"), nn.Module):  # torch.compile's, whose class is slow to import
-            module = cast(nn.Module, module._modules["_orig_mod"])
-        else:
-            return module
-
-
-def _owner(name: str, known: Iterable[str]) -> str:
-    """Module that a series belongs to whose name is longer, like one output of several; empty for none."""
-    return max((owner for owner in known if name.startswith((f"{owner}.", f"{owner}["))), key=len, default="")
-
-
-def _rank() -> int:
-    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
-
-
-def _visualizer(visualizer: str | AbstractVisualizer) -> AbstractVisualizer:
-    from monitorch_widgets.visualizer import make_visualizer  # late: it may bring the widget libraries
-
-    return make_visualizer(visualizer)
-
-
-def _checked_lenses(lenses: object) -> list[AbstractLens]:
-    if lenses is None:
-        return default_lenses()
-    if isinstance(lenses, AbstractLens) or not isinstance(lenses, Iterable):
-        raise ArgumentTypeError(f"expected a list of lenses; received {lenses!r}. Put it in a list: [OutputNorm()].")
-    found: list[AbstractLens] = []
-    for lens in lenses:
-        if not isinstance(lens, AbstractLens):
-            hint = f" Call it: {lens.__name__}()." if isinstance(lens, type) else ""
-            raise ArgumentTypeError(f"expected a lens, e.g. lens.OutputNorm(); received {lens!r}.{hint}")
-        found.append(lens)
-    return found
-
-
-def _checked_depth(depth: object) -> int:
-    if isinstance(depth, int) and depth >= -1:
-        return depth
-    raise ArgumentError(f"expected depth to be an integer of at least 0, or -1 for all; received {depth!r}")
-
-
-def _checked_text(argument: str, text: object, usual: str) -> str:
-    if isinstance(text, str):
-        return text
-    raise ArgumentTypeError(f"expected {argument} to be a string; received {text!r}. Use {usual!r}.")
-
-
-def _checked_overhead(fraction: object) -> float:
-    if isinstance(fraction, int | float) and 0 < fraction <= 1:
-        return float(fraction)
-    raise ArgumentError(f"expected max_overhead to be a fraction in (0, 1]; received {fraction!r}. Use 0.05 for 5 %.")

@@ -1,4 +1,4 @@
-"""Which modules are watched, and under which names."""
+"""Which modules are watched, under which names, and why others are not."""
 
 from __future__ import annotations
 
@@ -6,23 +6,42 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
+from monitorch_widgets.gatherer.module_hooks import hookable
 from monitorch_widgets.lens.module_distinction import isactivation, module_kind
 from monitorch_widgets.values import ModuleInfo
+
+from .wrappers import compiled_from
+
+_SCRIPTED = "compiled by torch.jit, which takes no hooks: its parameters are read, its outputs are not"
+_ATTENTION = "its parameters are read by the attention, which never calls it"
+_CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A module, its name, and whether it counts as a leaf at the chosen depth."""
+    """A module, its name, and whether it counts as a leaf at the chosen depth.
+
+    `why_not` says why its output can't be watched; empty where it can.
+    """
 
     module: nn.Module
     name: str
     leaf: bool
+    why_not: str = ""
 
     @property
     def info(self) -> ModuleInfo:
         """What the picker shows."""
-        return ModuleInfo(self.name, type(self.module).__name__, module_kind(self.module), isactivation(self.module))
+        return ModuleInfo(
+            self.name, type(self.module).__name__, module_kind(self.module), isactivation(self.module), self.why_not
+        )
+
+    @property
+    def container(self) -> bool:
+        """Whether it only holds modules or parameters, and is never called."""
+        return isinstance(self.module, _CONTAINERS)
 
 
 def places(module: nn.Module, depth: int = -1, prefix: str = ".") -> list[Place]:
@@ -34,23 +53,48 @@ def places(module: nn.Module, depth: int = -1, prefix: str = ".") -> list[Place]
         The model.
     depth : int
         Depth at which modules count as leaves; -1 for the modules without submodules. Attention counts as a leaf at
-        any depth, since its submodule is never called by itself.
+        any depth, since its submodule is never called by itself, and so does a module whose only submodules compute
+        its parameters (weight norm and the like).
     prefix : str
         What stands between the parts of a name. The model itself goes by its class name.
     """
     found, seen = [], set()
-    for place in _walk(module, [], depth, prefix):
+    for place in _walk(module, [], depth, prefix, ""):
         if id(place.module) not in seen:
             seen.add(id(place.module))
             found.append(place)
     return found
 
 
-def _walk(module: nn.Module, path: list[str], depth: int, prefix: str) -> Iterator[Place]:
-    children = list(module.named_children()) if depth != 0 else []
+def _walk(module: nn.Module, path: list[str], depth: int, prefix: str, why_not: str) -> Iterator[Place]:
+    children = list(_children(module)) if depth != 0 else []
     name = prefix.join(path) or type(module).__name__
-    whole = isinstance(module, nn.MultiheadAttention)
-    yield Place(module, name, leaf=whole or not children)
+    attention = isinstance(module, nn.MultiheadAttention)
+    why_not = why_not if hookable(module) else _SCRIPTED
+    yield Place(module, name, not why_not and (attention or not children), why_not)
     for child_name, child in children:
-        for place in _walk(child, [*path, child_name], max(depth - 1, -1), prefix):
-            yield Place(place.module, place.name, leaf=place.leaf and not whole)
+        reason = why_not or (_ATTENTION if attention else "")
+        yield from _walk(child, [*path, child_name], max(depth - 1, -1), prefix, reason)
+
+
+def _children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for name, child in module.named_children():
+        if not (name == "parametrizations" and is_parametrized(module)):
+            yield name, compiled_from(child) or child
+
+
+def told_changes(came: list[str], went: list[str]) -> str:
+    """What changed, in a sentence or two; long lists are cut.
+
+    Examples
+    --------
+    >>> told_changes(["head", "neck"], ["fc"])
+    "Added or replaced: 'head', 'neck'. Gone: 'fc'."
+    """
+    parts = [("Added or replaced", came), ("Gone", went)]
+    return " ".join(f"{what}: {_listed(names)}." for what, names in parts if names)
+
+
+def _listed(names: list[str], most: int = 5) -> str:
+    shown = ", ".join(repr(name) for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -11,6 +11,7 @@ from .parameter_gradient_activation import ParameterGradientActivation
 from .parameter_gradient_geometry import ParameterGradientGeometry
 from .parameter_norm import ParameterNorm
 from .parameter_update_geometry import ParameterUpdateGeometry
+from .parameter_update_ratio import ParameterUpdateRatio
 
 __all__ = [
     "AbstractLens",
@@ -23,5 +24,6 @@ __all__ = [
     "ParameterGradientGeometry",
     "ParameterNorm",
     "ParameterUpdateGeometry",
+    "ParameterUpdateRatio",
     "register_kind",
 ]

@@ -37,6 +37,13 @@ class AbstractLens(ABC):
     def detach_from_module(self) -> None:
         """Stop watching, and forget the figures of the running epoch."""
 
+    def release(self) -> None:
+        """Take the hands off the model, to be registered again at once; by default :meth:`detach_from_module`.
+
+        Modules may have been added or replaced meanwhile. What should go on over that is kept.
+        """
+        self.detach_from_module()
+
     def register_foreign_preprocessor(self, ext_ppr: AbstractPreprocessor, inspector_state: InspectorState) -> None:
         """Get to know numbers that come from elsewhere; nothing by default."""
 
@@ -76,7 +83,11 @@ class AbstractLens(ABC):
         """Names of the series that a panel will have, as far as they are known."""
         return []
 
+    def memory_of(self, tag: str) -> int:
+        """Memory that copies of tensors take for one panel, in bytes."""
+        return 0
+
     @property
     def memory_bytes(self) -> int:
         """Memory that copies of tensors take, in bytes."""
-        return 0
+        return sum(self.memory_of(spec.tag) for spec in self.specs)

@@ -37,7 +37,12 @@ _METRICS = About("Metrics as the loop pushes them.", "Improving, then steady.", 
 
 
 class _LossGatherer(FeedForwardGatherer):
-    """Sees losses of its own model: another watched model may use the same loss module."""
+    """Sees losses of its own model: another watched model may use the same loss module.
+
+    At every step, since evaluation comes between two of them.
+    """
+
+    ALWAYS = True
 
     def __call__(self, name: str, module: nn.Module, layer_input: Any, layer_output: Any) -> None:
         if self.inspector_state is not None and self.inspector_state.is_running:
@@ -121,7 +126,8 @@ class LossMetrics(AbstractLens):
             kind="loss",
             lines=tuple(shown) or ("mean",),
             bands=self._bands["Loss"],
-            stage="loss of each batch",
+            moment="forward",
+            stage="micro-batch: each loss",
             about=_LOSS,
             empty="No loss yet. Give LossMetrics(loss_fn=...) the loss module, or call inspector.push_loss().",
         )
@@ -206,11 +212,15 @@ class LossMetrics(AbstractLens):
     def register_leaf_module(self, module: nn.Module, module_name: str, inspector_state: InspectorState) -> None:
         """Pass the model's modules over."""
 
-    def detach_from_module(self) -> None:
-        """Stop watching the loss module; figures of the last epoch stay for :meth:`loss`."""
+    def release(self) -> None:
+        """Stop watching the loss module; what the epoch has brought stays."""
         for gatherer in self._gatherers:
             gatherer.detach()
         self._gatherers = []
+
+    def detach_from_module(self) -> None:
+        """Stop watching the loss module; figures of the last epoch stay for :meth:`loss`."""
+        self.release()
         if self._preprocessor is not None:
             self._preprocessor.reset()
 

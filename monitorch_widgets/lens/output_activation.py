@@ -8,35 +8,50 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
 from monitorch_widgets.preprocessor import OutputActivation as OutputActivationPreprocessor
 from monitorch_widgets.values import About
 
-from .output_lens import OutputLens
-from .rates import BIG, SMALL, RateAggregation, Rates, rate_spec, worst
+from .output_lens import OUTPUT_EMPTY, OUTPUT_STAGE, OutputLens
+from .rates import BIG, SMALL, RateAggregation, Rates, checked_window, rate_spec, worst
 from .reading_lens import Chart
 
 if TYPE_CHECKING:
     from monitorch_widgets.visualizer import AbstractVisualizer
 
-_STAGE = "output of the forward pass"
-_EMPTY = "No forward pass in training mode yet."
 _ACTIVE = About(
     "Which share of a layer's output values is not zero.",
     "Behind a ReLU some 10 to 90 %; other layers near 100 %.",
     "Falling to 0: the layer passes nothing on; lower the learning rate or change the initialisation.",
 )
 _DEAD = About(
-    "Which share of a layer's neurons is zero for every sample of the batch.",
-    "Near 0, or low and steady behind a ReLU.",
-    "High or rising: biases drifted below 0, or steps are too large; initialise anew or use a leaky ReLU.",
+    "Which share of a layer's neurons is zero for every sample of one batch. Another batch may wake them.",
+    "Low and steady behind a ReLU, higher for small batches.",
+    "High or rising: look whether the same neurons stay dead, in the panel of those that are dead for many batches.",
 )
 
 
-class OutputActivation(OutputLens):
-    """Activation and death rate of every leaf module's output.
+def _lasting(window: int) -> About:
+    return About(
+        f"Which share of a layer's neurons was zero for every sample of each of the last {window} training batches: "
+        "the same neurons all the time.",
+        "Near 0.",
+        "Rising: these neurons learn nothing any more. Biases drifted below 0, or steps are too large: initialise "
+        "anew, lower the learning rate, use a leaky ReLU.",
+    )
 
-    A value is active if its magnitude exceeds 1e-8; a neuron or channel is dead in a batch if it is active for no
-    sample of it. Both rates are in 0..1, per batch.
+
+class OutputActivation(OutputLens):
+    """Activation and death rates of every leaf module's output, in 0..1.
+
+    A value is active if its magnitude exceeds 1e-8, or `smooth_threshold` behind an activation that tends to 0 without
+    reaching it: GELU, SiLU, Mish, GLU, Sigmoid, LogSigmoid, Softplus.
+
+    A neuron or channel is dead in a batch if it is active for no sample of it: the tag "Output Death Rate", as
+    monitorch defines it. It is dead for a window if it was so in each of the last `dead_window` training passes that
+    were recorded: the tag "Output Lasting Death Rate". That one has no value before there were so many passes; it goes
+    on over epochs, evaluation leaves it alone, and it begins anew where the number of neurons changes. A pass with NaN
+    or infinity in the output has no value in any of the three, and is passed over by the window.
 
     Parameters
     ----------
@@ -58,15 +73,41 @@ class OutputActivation(OutputLens):
         Add the worst rates over all modules to the epoch figures.
     activation_aggregation, death_aggregation : str
         Aggregation of each rate over the epoch.
+    smooth_threshold : float
+        Magnitude up to which a value behind a smooth activation counts as zero. At 0.01 a neuron that usually passes on
+        values around 1 passes on less than a hundredth, and its derivative is below 0.03: GELU gets there for inputs
+        below -2.7, SiLU and Mish below -6.5, and 1e-8 they would reach for no input that occurs. A value can also be
+        so small on its way through 0, which says nothing of a single value and does not matter for death.
+    dead_window : int
+        Number of training passes in a row that a neuron has to be dead for the lasting death rate.
 
     Raises
     ------
     ArgumentError
-        For an unknown aggregation.
+        For an unknown aggregation, a negative threshold, or a window below 1.
+    ArgumentTypeError
+        For a threshold that is no number, or a window that is no integer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from monitorch_widgets import PyTorchInspector
+    >>> net = nn.Sequential(nn.Linear(1, 2), nn.ReLU())
+    >>> _ = nn.init.zeros_(net[0].weight), net[0].bias.data.copy_(torch.tensor([-1.0, 1.0]))  # the first one is dead
+    >>> inspector = PyTorchInspector([OutputActivation(dead_window=2)], module=net, visualizer="dummy")
+    >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.0)
+    >>> for _ in range(3):
+    ...     _ = net(torch.ones(4, 1))
+    ...     optimizer.step()
+    >>> inspector.history["Output Death Rate"].values[:, 1].tolist()
+    [0.5, 0.5, 0.5]
+    >>> inspector.history["Output Lasting Death Rate"].values[:, 1].tolist()
+    [nan, 0.5, 0.5]
     """
 
     _SMALL_TAG_NAME = "Output Activations"
     _DEATH_TAG_NAME = "Output Death Rate"
+    _LASTING_TAG_NAME = "Output Lasting Death Rate"
     _BIG_TAG_NAME = "Warning Output Activations"
 
     def __init__(
@@ -82,17 +123,32 @@ class OutputActivation(OutputLens):
         warning_plot: bool = True,
         activation_aggregation: str = "mean",
         death_aggregation: str = "mean",
+        smooth_threshold: float = 0.01,
+        dead_window: int = 50,
     ) -> None:
         super().__init__(activation=activation, dropout=dropout, include=include, exclude=exclude)
         self._aggregation = RateAggregation.of(activation_aggregation, death_aggregation)
+        window = checked_window("dead_window", dead_window)
         self._forward = OutputActivationPreprocessor(
-            True, inplace, record_eval, evaluation_from_grad, channel_last=channel_last
+            True,
+            inplace,
+            record_eval,
+            evaluation_from_grad,
+            channel_last=channel_last,
+            smooth_eps=_threshold(smooth_threshold),
+            window=window,
         )
         self._warning_plot = warning_plot
         self._rates: Rates = OrderedDict()
-        active = rate_spec(self._SMALL_TAG_NAME, "Output activation", _STAGE, _ACTIVE, _EMPTY)
-        dead = rate_spec(self._DEATH_TAG_NAME, "Dead outputs", _STAGE, _DEAD, _EMPTY)
-        self.charts = [Chart(active, self._forward), Chart(dead, self._forward, 1)]
+        panels = [
+            (self._SMALL_TAG_NAME, "Output activation", _ACTIVE, OUTPUT_EMPTY),
+            (self._DEATH_TAG_NAME, "Dead outputs in a batch", _DEAD, OUTPUT_EMPTY),
+            (self._LASTING_TAG_NAME, f"Dead outputs for {window} batches", _lasting(window), _too_few(window)),
+        ]
+        self.charts = [
+            Chart(rate_spec(tag, title, "forward", OUTPUT_STAGE, about, empty), self._forward, channel)
+            for channel, (tag, title, about, empty) in enumerate(panels)
+        ]
 
     def introduce_tags(self, visualizer: AbstractVisualizer) -> None:
         """Tell a visualizer about the rates and the worst of them."""
@@ -102,7 +158,8 @@ class OutputActivation(OutputLens):
 
     def finalize_epoch(self) -> None:
         """Aggregate the epoch, modules in the order of the model."""
-        self._rates = self._aggregation.figures(self._forward.value, self.series_of(self._SMALL_TAG_NAME))
+        value = self._forward.value
+        self._rates = self._aggregation.figures(value, self._in_order(self._SMALL_TAG_NAME, value))
 
     def vizualize(self, visualizer: AbstractVisualizer, epoch: int) -> None:
         """Hand over the rates and the worst of them."""
@@ -110,3 +167,15 @@ class OutputActivation(OutputLens):
         if self._warning_plot:
             warning = OrderedDict([(self._BIG_TAG_NAME, worst(self._rates.values()))])
             visualizer.plot_probabilities(epoch, self._BIG_TAG_NAME, warning)
+
+
+def _threshold(threshold: object) -> float:
+    if not isinstance(threshold, int | float) or isinstance(threshold, bool):
+        raise ArgumentTypeError(f"expected smooth_threshold to be a magnitude, e.g. 0.01; received {threshold!r}")
+    if not threshold >= 0:
+        raise ArgumentError(f"expected smooth_threshold to be at least 0; received {threshold}. Use 0.01.")
+    return float(threshold)
+
+
+def _too_few(window: int) -> str:
+    return f"There is a value after {window} training batches. Before the first one: {OUTPUT_EMPTY}"

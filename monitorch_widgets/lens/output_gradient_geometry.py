@@ -13,7 +13,7 @@ from monitorch_widgets.values import About, ChartSpec
 from .module_distinction import isactivation
 from .reading_lens import Aggregation, Chart, GeometryLens
 
-_STAGE = "gradient as backward brings it, per micro-batch, scaled if the loss is"
+_STAGE = "micro-batch: each backward pass, scaled where a gradient scaler scales the loss"
 _EMPTY = "No backward pass has reached a watched output yet."
 _NORM = About(
     "How strong the learning signal is where it reaches each layer's output.",
@@ -99,6 +99,7 @@ class OutputGradientGeometry(GeometryLens):
             "Output gradient norm",
             unit,
             log=self._log_scale,
+            moment="backward",
             stage=_STAGE,
             about=_NORM,
             empty=_EMPTY,
@@ -109,6 +110,7 @@ class OutputGradientGeometry(GeometryLens):
             "Output gradient correlation",
             "cosine",
             "correlation",
+            moment="backward",
             stage=_STAGE,
             about=_CORRELATION,
             empty="Correlations need two backward passes.",

@@ -14,6 +14,12 @@ from monitorch_widgets.preprocessor import AbstractForwardPreprocessor
 from .module_distinction import isactivation, isdropout
 from .reading_lens import ReadingLens
 
+OUTPUT_STAGE = "micro-batch: each forward pass"
+OUTPUT_EMPTY = (
+    "No forward pass in training mode yet. For a model in eval mode, give the lens record_eval=True, or "
+    "evaluation_from_grad=True where it trains in eval mode."
+)
+
 
 class OutputLens(ReadingLens):
     """Base of lenses that look at outputs in the forward pass.

@@ -12,7 +12,7 @@ from monitorch_widgets.numerical import POINTS, aggregations, extract_point
 from monitorch_widgets.preprocessor import OutputNorm as OutputNormPreprocessor
 from monitorch_widgets.values import About, ChartSpec, TagAttributes, TagType
 
-from .output_lens import OutputLens
+from .output_lens import OUTPUT_EMPTY, OUTPUT_STAGE, OutputLens
 from .reading_lens import Aggregation, Chart, LineData, RangeData
 
 if TYPE_CHECKING:
@@ -96,9 +96,10 @@ class OutputNorm(OutputLens):
             "Output norm",
             "RMS" if normalize_by_size else "L2",
             log=log_scale,
-            stage="output of the forward pass",
+            moment="forward",
+            stage=OUTPUT_STAGE,
             about=_ABOUT,
-            empty="No forward pass in training mode yet.",
+            empty=OUTPUT_EMPTY,
             **self._aggregation.shown,
         )
         self.charts = [Chart(spec, self._forward)]

@@ -64,7 +64,8 @@ class ParameterCond(ParameterNumbersLens):
             "σ max / σ min",
             log=self._log_scale,
             bands=(),
-            stage=f"parameter after every {self._every} optimizer steps",
+            moment="update",
+            stage=f"as applied: the parameter after every {self._every} optimizer steps",
             about=_ABOUT,
             empty="No optimizer step yet.",
         )

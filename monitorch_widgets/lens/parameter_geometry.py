@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from monitorch_widgets.preprocessor import TensorPreprocessor
-from monitorch_widgets.values import About, ChartSpec
+from monitorch_widgets.values import About, ChartSpec, Moment
 
 from .parameter_lens import ParameterLens
 from .reading_lens import Aggregation, Chart, GeometryLens
@@ -14,13 +14,15 @@ from .reading_lens import Aggregation, Chart, GeometryLens
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How a lens speaks: its word in tags and titles, the stage, and its explanations."""
+    """How a lens speaks: its word in tags and titles, the stage, its explanations, and what its size is called."""
 
     tag: str
+    moment: Moment
     stage: str
-    norm: About
+    size: About
     correlation: About
     empty: str
+    what: str = "Norm"
 
 
 class ParameterGeometryLens(ParameterLens, GeometryLens):
@@ -34,8 +36,8 @@ class ParameterGeometryLens(ParameterLens, GeometryLens):
     ) -> None:
         self._preprocessors = dict(preprocessors)
         for parameter, preprocessor in preprocessors.items():
-            norm = self._spec(parameter, "Norm", words, unit=unit, log=self._log_scale)
-            self.charts.append(Chart(norm, preprocessor))
+            size = self._spec(parameter, words.what, words, unit=unit, log=self._log_scale)
+            self.charts.append(Chart(size, preprocessor))
             if correlation:
                 cosine = self._spec(parameter, "Correlation", words, unit="cosine", kind="correlation")
                 self.charts.append(Chart(cosine, preprocessor, 1))
@@ -56,8 +58,9 @@ class ParameterGeometryLens(ParameterLens, GeometryLens):
             unit,
             kind,
             log,
+            moment=words.moment,
             stage=words.stage,
-            about=words.norm if what == "Norm" else words.correlation,
+            about=words.correlation if kind == "correlation" else words.size,
             empty=words.empty,
             **self._aggregation.shown,
         )

@@ -12,32 +12,42 @@ from monitorch_widgets.gatherer import InspectorState, ParameterGradientsGathere
 from monitorch_widgets.preprocessor import GradientActivation, TensorPreprocessor
 from monitorch_widgets.values import About
 
-from .parameter_lens import ParameterLens
-from .rates import BIG, SMALL, RateAggregation, Rates, rate_spec, worst
+from .parameter_lens import GRADIENT_EMPTY, GRADIENT_STAGE, ParameterLens
+from .rates import BIG, SMALL, RateAggregation, Rates, checked_window, rate_spec, worst
 from .reading_lens import Chart
 
 if TYPE_CHECKING:
     from monitorch_widgets.visualizer import AbstractVisualizer
 
-_STAGE = "gradient as the optimizer uses it"
-_EMPTY = "No optimizer step yet. Loops without an optimizer call inspector.tick_batch()."
 _ACTIVE = About(
     "Which share of a parameter's gradient values is not zero.",
     "Near 100 %, less for sparse inputs and embeddings.",
     "Falling: neurons die or inputs are empty; look at the dead outputs.",
 )
 _DEAD = About(
-    "Which share of neurons gets no gradient at all in a step.",
+    "Which share of neurons gets no gradient at all in one step. The next one may reach them.",
     "Near 0, except for embeddings.",
-    "High: these neurons cannot recover by themselves; lower the learning rate, use a leaky ReLU, initialise anew.",
+    "High or rising: look whether the same neurons stay without, in the panel of those that are so for many steps.",
 )
 
 
-class ParameterGradientActivation(ParameterLens):
-    """Activation and death rate of parameter gradients at every optimizer step.
+def _lasting(window: int) -> About:
+    return About(
+        f"Which share of neurons got no gradient at all in each of the last {window} steps: the same all the time.",
+        "0, except for the rare rows of embeddings.",
+        "Rising: these neurons cannot recover by themselves; lower the learning rate, use a leaky ReLU or initialise "
+        "anew.",
+    )
 
-    A gradient value is active if its magnitude exceeds 1e-8; a neuron (first dimension of the parameter) is dead if
-    none of its gradient values is.
+
+class ParameterGradientActivation(ParameterLens):
+    """Activation and death rates of parameter gradients at every optimizer step, in 0..1.
+
+    A gradient value is active if its magnitude exceeds 1e-8; a neuron (first dimension of the parameter) is dead in a
+    step if none of its gradient values is: the tag "Weight Gradient Death Rate". It is dead for a window if it was so
+    in each of the last `dead_window` steps in which the parameter had a gradient: "Weight Gradient Lasting Death Rate",
+    which has no value before there were so many, and goes on over epochs. A gradient with NaN or infinity in it has no
+    value in any of the three, and is passed over by the window.
 
     Parameters
     ----------
@@ -49,11 +59,29 @@ class ParameterGradientActivation(ParameterLens):
         Names of the parameters; each has its own panels.
     activation_aggregation, death_aggregation : str
         Aggregation of each rate over the epoch.
+    dead_window : int
+        Number of steps in a row that a neuron has to be without gradient for the lasting death rate.
 
     Raises
     ------
     ArgumentError
-        For an unknown aggregation, or without parameters.
+        For an unknown aggregation, without parameters, or for a window below 1.
+    ArgumentTypeError
+        For a window that is no integer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from monitorch_widgets import PyTorchInspector
+    >>> net = nn.Linear(1, 2)
+    >>> lens = ParameterGradientActivation(parameters="weight", dead_window=2)
+    >>> inspector = PyTorchInspector([lens], module=net, visualizer="dummy")
+    >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    >>> for _ in range(3):
+    ...     net(torch.ones(4, 1))[:, 0].sum().backward()  # the second neuron takes no part
+    ...     optimizer.step()
+    >>> inspector.history["Weight Gradient Lasting Death Rate"].values[:, 0].tolist()
+    [nan, 0.5, 0.5]
     """
 
     _BIG_TAG_NAME = "Warning Gradient Activations"
@@ -65,26 +93,42 @@ class ParameterGradientActivation(ParameterLens):
         parameters: str | Iterable[str] = ("weight", "bias"),
         activation_aggregation: str = "mean",
         death_aggregation: str = "mean",
+        dead_window: int = 50,
     ) -> None:
         super().__init__(parameters)
         self._aggregation = RateAggregation.of(activation_aggregation, death_aggregation)
         self._warning_plot = warning_plot
-        self._preprocessors = {name: GradientActivation(True, inplace) for name in self._parameters}
+        self._window = checked_window("dead_window", dead_window)
+        self._preprocessors = {
+            name: GradientActivation(True, inplace, window=self._window) for name in self._parameters
+        }
         self._rates: dict[str, Rates] = {}
         self.charts = [chart for name in self._preprocessors for chart in self._charts(name)]
 
     def _charts(self, name: str) -> list[Chart]:
         title = name.capitalize()
-        active = rate_spec(_tag(name), f"{title} gradient activation", _STAGE, _ACTIVE, _EMPTY)
-        dead = rate_spec(f"{name} Gradient Death Rate".title(), f"{title} without gradient", _STAGE, _DEAD, _EMPTY)
-        return [Chart(active, self._preprocessors[name]), Chart(dead, self._preprocessors[name], 1)]
+        window = self._window
+        panels = [
+            (_tag(name), f"{title} gradient activation", _ACTIVE, GRADIENT_EMPTY),
+            (f"{name} Gradient Death Rate".title(), f"{title} without gradient in a step", _DEAD, GRADIENT_EMPTY),
+            (
+                f"{name} Gradient Lasting Death Rate".title(),
+                f"{title} without gradient for {window} steps",
+                _lasting(window),
+                f"There is a value after {window} steps. Before the first one: {GRADIENT_EMPTY}",
+            ),
+        ]
+        return [
+            Chart(rate_spec(tag, heading, "gradient", GRADIENT_STAGE, about, empty), self._preprocessors[name], channel)
+            for channel, (tag, heading, about, empty) in enumerate(panels)
+        ]
 
     def _gatherer(
         self, preprocessor: TensorPreprocessor, inspector_state: InspectorState
     ) -> ParameterGradientsGatherer:
         return ParameterGradientsGatherer([preprocessor], inspector_state)
 
-    def _takes(self, parameter: nn.Parameter) -> bool:
+    def _announces(self, parameter: nn.Parameter) -> bool:
         return parameter.requires_grad
 
     def introduce_tags(self, visualizer: AbstractVisualizer) -> None:
@@ -97,7 +141,8 @@ class ParameterGradientActivation(ParameterLens):
     def finalize_epoch(self) -> None:
         """Aggregate the epoch, modules in the order of the model."""
         for name, preprocessor in self._preprocessors.items():
-            self._rates[name] = self._aggregation.figures(preprocessor.value, self.series_of(_tag(name)))
+            value = preprocessor.value
+            self._rates[name] = self._aggregation.figures(value, self._in_order(_tag(name), value))
 
     def vizualize(self, visualizer: AbstractVisualizer, epoch: int) -> None:
         """Hand over the rates and the worst of them."""

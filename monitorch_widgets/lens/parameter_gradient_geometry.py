@@ -11,11 +11,13 @@ from monitorch_widgets.preprocessor import GradientGeometry, TensorPreprocessor
 from monitorch_widgets.values import About
 
 from .parameter_geometry import ParameterGeometryLens, Wording
+from .parameter_lens import GRADIENT_EMPTY, GRADIENT_STAGE
 from .reading_lens import Aggregation
 
 _WORDS = Wording(
     "Gradient",
-    "gradient as the optimizer uses it: accumulated, unscaled and clipped, if the loop does so",
+    "gradient",
+    GRADIENT_STAGE,
     About(
         "How strong the learning signal is for each parameter.",
         "Within one or two decades over the depth of the model, falling slowly.",
@@ -26,7 +28,7 @@ _WORDS = Wording(
         "Around or above 0.",
         "Below 0 for long: the loss bounces between walls; lower the learning rate or raise the batch size.",
     ),
-    "No optimizer step yet. Loops without an optimizer call inspector.tick_batch().",
+    GRADIENT_EMPTY,
 )
 
 
@@ -48,7 +50,8 @@ class ParameterGradientGeometry(ParameterGeometryLens):
     compute_correlation : bool
         Show correlations too.
     parameters : str or iterable of str
-        Names of the parameters; each has its own panel. ``"weight"`` stands for ``weight_ih_l0`` and the like too.
+        Names of the parameters; each has its own panel. ``"weight"`` stands for all that no other name takes and that
+        are no biases, like ``weight_ih_l0`` or ``cls_token``; ``"bias"`` for ``bias_ih_l0`` and the like too.
     line_aggregation, range_aggregation : str or iterable of str
         Lines and bands of the epoch figures, shown first.
 
@@ -81,5 +84,5 @@ class ParameterGradientGeometry(ParameterGeometryLens):
     ) -> ParameterGradientsGatherer:
         return ParameterGradientsGatherer([preprocessor], inspector_state)
 
-    def _takes(self, parameter: nn.Parameter) -> bool:
+    def _announces(self, parameter: nn.Parameter) -> bool:
         return parameter.requires_grad

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, NotWatched, unknown_name
 from monitorch_widgets.gatherer import InspectorState
@@ -16,6 +18,9 @@ from monitorch_widgets.preprocessor import TensorPreprocessor
 
 from .abstract_lens import Emit
 from .reading_lens import ReadingLens
+
+GRADIENT_STAGE = "as the optimizer uses it: accumulated, unscaled, clipped"
+GRADIENT_EMPTY = "No optimizer step yet. Loops without an optimizer call inspector.tick_batch()."
 
 
 class ParameterLens(ReadingLens):
@@ -29,6 +34,7 @@ class ParameterLens(ReadingLens):
         self._parameters = parameter_names(parameters)
         self._preprocessors: dict[str, TensorPreprocessor] = {}
         self._by_parameter: dict[str, ParametersGatherer] = {}
+        self._watched: set[int] = set()  # ids of parameters: a tied one is measured under its first name
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -39,8 +45,8 @@ class ParameterLens(ReadingLens):
     def _gatherer(self, preprocessor: TensorPreprocessor, inspector_state: InspectorState) -> ParametersGatherer:
         """Make the gatherer of a parameter name."""
 
-    def _takes(self, parameter: nn.Parameter) -> bool:
-        """Whether a parameter is watched."""
+    def _announces(self, parameter: nn.Parameter) -> bool:
+        """Whether a parameter has its place in the panel from the beginning; others appear with their first reading."""
         return True
 
     def prepare(self, inspector_state: InspectorState, emit: Emit) -> None:
@@ -48,17 +54,21 @@ class ParameterLens(ReadingLens):
         super().prepare(inspector_state, emit)
         self._by_parameter = {name: self._gatherer(p, inspector_state) for name, p in self._preprocessors.items()}
         self._gatherers = list(self._by_parameter.values())
+        self._watched.clear()
 
     def register_leaf_module(self, module: nn.Module, module_name: str, inspector_state: InspectorState) -> None:
-        """Watch the module's own parameters of the chosen names."""
-        for wanted, gatherer in self._by_parameter.items():
-            for series, name, parameter in series_for(module, module_name, wanted):
-                if self._takes(parameter):
-                    gatherer.watch(series, module, name)
-                    self._note_series(self._preprocessors[wanted], series)
+        """Watch the module's own parameters that go by the chosen names."""
+        for own in own_parameters(module, module_name):
+            wanted = own.wanted_by(self._parameters)
+            if wanted is None or id(own.parameter) in self._watched:
+                continue
+            self._watched.add(id(own.parameter))
+            series = own.series(wanted)
+            self._by_parameter[wanted].watch(series, own.holder, own.name)
+            self._note_series(self._preprocessors[wanted], series, announced=self._announces(own.parameter))
 
     def register_non_leaf_module(self, module: nn.Module, module_name: str, inspector_state: InspectorState) -> None:
-        """Watch the module's own parameters of the chosen names."""
+        """Watch the module's own parameters that go by the chosen names."""
         self.register_leaf_module(module, module_name, inspector_state)
 
 
@@ -95,25 +105,79 @@ def parameter_names(parameters: str | Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def series_for(module: nn.Module, module_name: str, wanted: str) -> list[tuple[str, str, nn.Parameter]]:
-    """Series name, parameter name and parameter, for each parameter of a module that goes by the name `wanted`.
+@dataclass(frozen=True, slots=True)
+class OwnParameter:
+    """A parameter of a module.
 
-    The parameter of exactly that name carries the module's name. One that has it as a part, like ``weight_ih_l0`` or
-    ``in_proj_weight`` for ``weight``, is told apart by its own name.
+    Attributes
+    ----------
+    parameter : torch.nn.Parameter
+        The parameter.
+    holder : torch.nn.Module
+        Who keeps it: the module, or for a parametrized one what stands behind the property.
+    name : str
+        Its name there.
+    tensor : str
+        What it is for the module: its name, or that of the tensor which is computed from it.
+    path : str
+        Series name if it is told apart by its own name.
+    module_name : str
+        Series name if it is the module's one parameter of a name.
+    """
+
+    parameter: nn.Parameter
+    holder: nn.Module
+    name: str
+    tensor: str
+    path: str
+    module_name: str
+
+    def series(self, wanted: str) -> str:
+        """Name of the series under a wanted name: the module's where it is exactly that parameter, else its own."""
+        return self.module_name if self.name == wanted and not self._parametrizes else self.path
+
+    @property
+    def _parametrizes(self) -> bool:
+        return self.path != f"{self.module_name}.{self.name}"
+
+    def wanted_by(self, names: Sequence[str]) -> str | None:
+        """Which of the wanted names it goes by: at most one.
+
+        Its own name comes first, then one that is a part of it; ``"weight"`` is for all the others but biases.
+        """
+        for own in (self.name, self.tensor):
+            exact = [name for name in names if name == own]
+            part = [name for name in names if name != "weight" and _goes_by(own, name)]
+            if exact or part:
+                return [*exact, *part][0]
+        bias = _goes_by(self.name, "bias") or _goes_by(self.tensor, "bias")
+        return "weight" if "weight" in names and not bias else None
+
+
+def own_parameters(module: nn.Module, module_name: str) -> list[OwnParameter]:
+    """Parameters of a module but those of its submodules; the originals of parametrized ones belong to it.
+
+    The parametrized tensors themselves are never computed: spectral norm, for one, changes its state with it.
 
     Examples
     --------
-    >>> [series for series, *_ in series_for(nn.LSTM(2, 3), "rnn", "bias")]
+    >>> [own.series("bias") for own in own_parameters(nn.LSTM(2, 3), "rnn") if own.wanted_by(["bias"])]
     ['rnn.bias_ih_l0', 'rnn.bias_hh_l0']
+    >>> from torch.nn.utils.parametrizations import weight_norm
+    >>> [own.series("weight") for own in own_parameters(weight_norm(nn.Linear(2, 3)), "fc") if own.tensor == "weight"]
+    ['fc.parametrizations.weight.original0', 'fc.parametrizations.weight.original1']
     """
-    found = []
+    found: list[OwnParameter] = []
     for name, parameter in module._parameters.items():
-        if parameter is None:
-            continue
-        if name == wanted:
-            found.append((module_name, name, parameter))
-        elif _goes_by(name, wanted):
-            found.append((f"{module_name}.{name}", name, parameter))
+        if parameter is not None:
+            found.append(OwnParameter(parameter, module, name, name, f"{module_name}.{name}", module_name))
+    if not is_parametrized(module):
+        return found
+    for tensor, steps in module.get_submodule("parametrizations").named_children():
+        for place, holder in steps.named_modules(prefix=f"{module_name}.parametrizations.{tensor}"):
+            for name, parameter in holder._parameters.items():
+                if parameter is not None:
+                    found.append(OwnParameter(parameter, holder, name, tensor, f"{place}.{name}", module_name))
     return found
 
 

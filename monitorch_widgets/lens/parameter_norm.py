@@ -24,7 +24,8 @@ class ParameterNorm(ParameterNumbersLens):
     inplace : bool
         Keep running statistics rather than every value.
     parameters : str or iterable of str
-        Names of the parameters; each has its own panel. ``"weight"`` stands for ``weight_ih_l0`` and the like too.
+        Names of the parameters; each has its own panel. ``"weight"`` stands for all that no other name takes and that
+        are no biases, like ``weight_ih_l0`` or ``cls_token``; ``"bias"`` for ``bias_ih_l0`` and the like too.
     normalize_by_size : bool
         Root mean square rather than L2 norm.
     log_scale : bool
@@ -66,7 +67,8 @@ class ParameterNorm(ParameterNumbersLens):
             self._unit,
             log=self._log_scale,
             bands=("min-max",),
-            stage="parameter after the optimizer step",
+            moment="update",
+            stage="as applied: the parameter after the optimizer step",
             about=_ABOUT,
             empty="No optimizer step yet.",
         )

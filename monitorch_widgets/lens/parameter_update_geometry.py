@@ -6,17 +6,17 @@ from collections.abc import Iterable
 
 from torch.optim import Optimizer
 
-from monitorch_widgets.errors import ArgumentTypeError
-from monitorch_widgets.gatherer import InspectorState, ParameterStepsGatherer
-from monitorch_widgets.preprocessor import ParameterDifferenceGeometry, TensorPreprocessor
+from monitorch_widgets.preprocessor import ParameterDifferenceGeometry
 from monitorch_widgets.values import About
 
-from .parameter_geometry import ParameterGeometryLens, Wording
+from .parameter_geometry import Wording
 from .reading_lens import Aggregation
+from .update_lens import UPDATE_EMPTY, UPDATE_STAGE, UpdateLens
 
 _WORDS = Wording(
     "Update",
-    "update as the optimizer applied it: the parameter after the step minus before",
+    "update",
+    UPDATE_STAGE,
     About(
         "How far a step moves each parameter.",
         "Around a thousandth of the parameter's norm, shrinking as training settles.",
@@ -27,14 +27,17 @@ _WORDS = Wording(
         "Above 0, with momentum clearly so.",
         "Below 0 for long: steps undo each other; lower the learning rate.",
     ),
-    "No optimizer step yet. Loops without an optimizer call inspector.tick_batch().",
+    UPDATE_EMPTY,
 )
 
 
-class ParameterUpdateGeometry(ParameterGeometryLens):
+class ParameterUpdateGeometry(UpdateLens):
     """Norm of parameter updates at every optimizer step, and the correlation of consecutive ones.
 
-    Keeps one copy of each parameter, and with `compute_correlation` one of each update.
+    The update of a step is the parameter right after it minus right before it, whatever else the loop does to the
+    parameter. One copy of each parameter is kept, which all lenses of updates of an inspector share, and with
+    `compute_correlation` one of each update. A parameter whose shape, dtype or device changes within a step has no
+    value for it.
 
     Parameters
     ----------
@@ -49,7 +52,8 @@ class ParameterUpdateGeometry(ParameterGeometryLens):
     compute_correlation : bool
         Show correlations too.
     parameters : str or iterable of str
-        Names of the parameters; each has its own panel. ``"weight"`` stands for ``weight_ih_l0`` and the like too.
+        Names of the parameters; each has its own panel. ``"weight"`` stands for all that no other name takes and that
+        are no biases, like ``weight_ih_l0`` or ``cls_token``; ``"bias"`` for ``bias_ih_l0`` and the like too.
     line_aggregation, range_aggregation : str or iterable of str
         Lines and bands of the epoch figures, shown first.
 
@@ -72,27 +76,10 @@ class ParameterUpdateGeometry(ParameterGeometryLens):
         line_aggregation: str | Iterable[str] = "mean",
         range_aggregation: str | Iterable[str] | None = ("std", "min-max"),
     ) -> None:
-        if optimizer is not None and not isinstance(optimizer, Optimizer):
-            raise ArgumentTypeError(
-                f"expected optimizer to be a torch.optim.Optimizer or None; received {type(optimizer).__name__}. "
-                "Leave it out to follow every optimizer."
-            )
-        super().__init__(Aggregation.of(line_aggregation, range_aggregation), log_scale, parameters)
-        self.optimizer = optimizer
+        super().__init__(optimizer, Aggregation.of(line_aggregation, range_aggregation), log_scale, parameters)
         self._build(
             {p: ParameterDifferenceGeometry(compute_correlation, normalize_by_size, inplace) for p in self._parameters},
             _WORDS,
             "RMS" if normalize_by_size else "L2",
             compute_correlation,
         )
-
-    def _gatherer(self, preprocessor: TensorPreprocessor, inspector_state: InspectorState) -> ParameterStepsGatherer:
-        return ParameterStepsGatherer([preprocessor], inspector_state, self.optimizer)
-
-    def inspect_update(self) -> None:
-        """Measure the change of the parameters since the last measurement, for loops whose steps cannot be seen.
-
-        The first call only remembers them. ``inspector.tick_batch()`` does this for all lenses.
-        """
-        for gatherer in self._gatherers:
-            gatherer(None)

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from monitorch_widgets.errors import check_choice
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, check_choice
 from monitorch_widgets.numerical import POINTS, extract_point
-from monitorch_widgets.values import About, ChartSpec, TagAttributes, TagType
+from monitorch_widgets.values import About, ChartSpec, Moment, TagAttributes, TagType
 
 Rates = OrderedDict[str, dict[str, float]]
 
@@ -32,28 +32,60 @@ class RateAggregation:
         )
 
     def figures(self, value: dict[str, Any], order: Iterable[str]) -> Rates:
-        """Both rates of an epoch by module, those in `order` first."""
-        names = dict.fromkeys([*(name for name in order if name in value), *value])
-        return OrderedDict((name, self._both(*value[name])) for name in names)
+        """The rates of an epoch by module, in `order`."""
+        return OrderedDict((name, self._rates(*value[name])) for name in order)
 
-    def _both(self, activation: Any, death: Any) -> dict[str, float]:
-        return {
+    def _rates(self, activation: Any, death: Any, lasting: Any) -> dict[str, float]:
+        rates = {
             "activation_rate": extract_point(activation, self.activation),
             "death_rate": extract_point(death, self.death),
         }
+        dead = extract_point(lasting, self.death)
+        return rates if dead != dead else {**rates, "lasting_death_rate": dead}  # none before the window is full
 
 
 def worst(rates: Iterable[dict[str, float]]) -> dict[str, float]:
-    """Lowest activation rate and highest death rate; NaN without any."""
+    """Lowest activation rate and highest death rates; NaN without any."""
     known = list(rates)
-    active = [rate["activation_rate"] for rate in known if rate["activation_rate"] == rate["activation_rate"]]
-    dead = [rate["death_rate"] for rate in known if rate["death_rate"] == rate["death_rate"]]
-    return {
-        "worst activation_rate": min(active, default=float("nan")),
-        "worst death_rate": max(dead, default=float("nan")),
+    found = {
+        "worst activation_rate": min(_known(known, "activation_rate"), default=float("nan")),
+        "worst death_rate": max(_known(known, "death_rate"), default=float("nan")),
     }
+    lasting = _known(known, "lasting_death_rate")
+    return {**found, "worst lasting_death_rate": max(lasting)} if lasting else found
 
 
-def rate_spec(tag: str, title: str, stage: str, about: About, empty: str) -> ChartSpec:
+def _known(rates: list[dict[str, float]], name: str) -> list[float]:
+    return [rate[name] for rate in rates if name in rate and rate[name] == rate[name]]
+
+
+def checked_window(argument: str, window: object) -> int:
+    """Check a number of batches or steps.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is no integer.
+    ArgumentError
+        Below 1.
+    """
+    if not isinstance(window, int) or isinstance(window, bool):
+        raise ArgumentTypeError(f"expected {argument} to be an integer of at least 1; received {window!r}")
+    if window < 1:
+        raise ArgumentError(f"expected {argument} to be at least 1; received {window}. 50 is a good start.")
+    return window
+
+
+def rate_spec(tag: str, title: str, moment: Moment, stage: str, about: About, empty: str) -> ChartSpec:
     """Panel of a rate: 0..1, one line per module."""
-    return ChartSpec(tag, title, "share", "probability", bands=("min-max",), stage=stage, about=about, empty=empty)
+    return ChartSpec(
+        tag,
+        title,
+        "share",
+        "probability",
+        bands=("min-max",),
+        moment=moment,
+        stage=stage,
+        about=about,
+        empty=empty,
+    )

@@ -94,6 +94,7 @@ class ReadingLens(AbstractLens):
         self.charts: list[Chart] = []
         self._gatherers: list[AbstractGatherer] = []
         self._series: dict[str, list[str]] = {}
+        self._order: dict[str, list[str]] = {}
 
     @property
     def specs(self) -> list[ChartSpec]:
@@ -105,10 +106,13 @@ class ReadingLens(AbstractLens):
         """The preprocessors behind the charts, each once."""
         return list({id(chart.preprocessor): chart.preprocessor for chart in self.charts}.values())
 
-    @property
-    def memory_bytes(self) -> int:
-        """Memory that copies of tensors take, in bytes."""
-        return sum(preprocessor.memory_bytes for preprocessor in self.preprocessors)
+    def memory_of(self, tag: str) -> int:
+        """Memory that copies of tensors take for one panel, in bytes.
+
+        Copies of a preprocessor of several numbers count at the last one: a correlation needs them, a norm does not.
+        """
+        last = {id(chart.preprocessor): chart for chart in self.charts}.values()
+        return sum(chart.preprocessor.memory_bytes for chart in last if chart.spec.tag == tag)
 
     def prepare(self, inspector_state: InspectorState, emit: Emit) -> None:
         """Send readings to `emit`, and let numbers join the step's one transfer."""
@@ -132,24 +136,35 @@ class ReadingLens(AbstractLens):
         """Names of the modules that are watched under `tag`, in model order."""
         return self._series.get(tag, [])
 
-    def _note_series(self, preprocessor: DeferredPreprocessor, name: str) -> None:
+    def _note_series(self, preprocessor: DeferredPreprocessor, name: str, *, announced: bool = True) -> None:
+        """Note the place of a series; one that is not `announced` has a panel only when it has readings."""
         for chart in self.charts:
             if chart.preprocessor is preprocessor:
-                self._series.setdefault(chart.spec.tag, []).append(name)
+                self._order.setdefault(chart.spec.tag, []).append(name)
+                if announced:
+                    self._series.setdefault(chart.spec.tag, []).append(name)
+
+    def _in_order(self, tag: str, value: dict[str, Any]) -> list[str]:
+        """Names in `value` in model order, those that nobody noted at the end."""
+        known = [name for name in self._order.get(tag, []) if name in value]
+        return list(dict.fromkeys([*known, *value]))
 
     def _statistics(self, chart: Chart) -> dict[str, Accumulator]:
-        """Statistics of the epoch by module in model order, those that came unannounced at the end."""
+        """Statistics of the epoch by module in model order."""
         value = chart.preprocessor.value
-        known = [name for name in self.series_of(chart.spec.tag) if name in value]
-        order = dict.fromkeys([*known, *value])
-        return {name: chart.accumulator(value[name]) for name in order}
+        return {name: chart.accumulator(value[name]) for name in self._in_order(chart.spec.tag, value)}
 
-    def detach_from_module(self) -> None:
-        """Stop watching; drop copies of tensors and the figures of the running epoch."""
+    def release(self) -> None:
+        """Stop watching; figures of the epoch, and what later readings are compared with, stay."""
         for gatherer in self._gatherers:
             gatherer.detach()
         self._gatherers = []
         self._series = {}
+        self._order = {}
+
+    def detach_from_module(self) -> None:
+        """Stop watching; drop copies of tensors and the figures of the running epoch."""
+        self.release()
         for preprocessor in self.preprocessors:
             preprocessor.reset()
             preprocessor.forget()

@@ -1,6 +1,11 @@
 """The arithmetic: tensor or array in, numbers out, and how the numbers of several ranks merge."""
 
-from .activation import activation_and_death, reduce_activation_to_activation_rates
+from .activation import (
+    Streaks,
+    activation_and_death,
+    neuron_rates,
+    reduce_activation_to_activation_rates,
+)
 from .extract import POINTS, RANGES, aggregations, extract_point, extract_range, parse_range_name
 from .geometry import ConsecutiveTensors, GeometryComputation
 from .quantiles import QuantileSketch
@@ -14,7 +19,7 @@ from .running import (
     number,
     start_sync_rmv_or_error,
 )
-from .tensors import precise, sample_norm, wide
+from .tensors import aside, lengths_of, precise, sample_norm, wide
 
 __all__ = [
     "POINTS",
@@ -25,14 +30,18 @@ __all__ = [
     "QuantileSketch",
     "RunningMeanVar",
     "RunningValue",
+    "Streaks",
     "activation_and_death",
     "aggregations",
     "append_finite",
+    "aside",
     "extract_point",
     "extract_range",
     "finish_sync_rmv_or_error",
     "gathered_states",
+    "lengths_of",
     "merged_states",
+    "neuron_rates",
     "number",
     "parse_range_name",
     "precise",

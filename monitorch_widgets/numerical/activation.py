@@ -1,4 +1,4 @@
-"""Activation rates: which share of a neuron's values is not zero."""
+"""Activation rates: which share of a neuron's values is not zero, and for how long it has been none."""
 
 from __future__ import annotations
 
@@ -57,11 +57,99 @@ def activation_and_death(values: Tensor, eps: float, *, batch: bool, channel_las
         Both in 0..1, on the device of `values`; both NaN for an empty tensor and where NaN or infinity is among
         the values.
     """
+    rates = neuron_rates(values, eps, batch=batch, channel_last=channel_last)
+    mean = rates.mean()
+    return torch.stack([mean, (rates == 0).mean(dtype=rates.dtype)]) + mean * 0
+
+
+def neuron_rates(values: Tensor, eps: float, *, batch: bool, channel_last: bool = False) -> Tensor:
+    """Share of active values of each neuron.
+
+    Parameters
+    ----------
+    values, eps, batch, channel_last
+        As for :func:`activation_and_death`.
+
+    Returns
+    -------
+    torch.Tensor of float32, shape (C,)
+        In 0..1, on the device of `values`; all NaN where NaN or infinity is among the values, none for an empty tensor.
+
+    Examples
+    --------
+    >>> neuron_rates(torch.tensor([[3.0, 0.0], [0.0, 0.0]]), 1e-8, batch=True)
+    tensor([0.5000, 0.0000])
+    """
     magnitudes = precise(values).abs()
     if not magnitudes.numel():
-        return magnitudes.new_full((2,), torch.nan, dtype=torch.float32)
+        return magnitudes.new_empty((0,), dtype=torch.float32)
     if channel_last and magnitudes.dim() > 2:
         magnitudes = magnitudes.movedim(-1, 1)
-    rates = reduce_activation_to_activation_rates(magnitudes > eps, batch)
     poison = magnitudes.amax() * 0  # NaN exactly where something is not finite
-    return torch.stack([rates.mean(), (rates == 0).to(rates.dtype).mean()]) + poison.to(rates.dtype)
+    return reduce_activation_to_activation_rates(magnitudes > eps, batch) + poison.to(torch.float32)
+
+
+class Streaks:
+    """For how many tensors in a row each neuron has been dead, by name; all on the device of the tensors.
+
+    A tensor with NaN or infinity in it is passed over, so is an empty one; a changed number of neurons starts anew.
+
+    Parameters
+    ----------
+    window : int
+        Length of a streak that counts.
+
+    Examples
+    --------
+    >>> streaks = Streaks(window=2)
+    >>> for rates in (torch.tensor([0.0, 0.5]), torch.tensor([0.0, 0.0]), torch.tensor([0.1, 0.0])):
+    ...     print(streaks.update("relu", rates, rates == 0).item())
+    nan
+    0.5
+    0.5
+    """
+
+    def __init__(self, window: int) -> None:
+        self.window = window
+        self._kept: dict[str, tuple[Tensor, Tensor]] = {}  # streak of each neuron, and how many tensors there were
+
+    def update(self, name: str, rates: Tensor, dead: Tensor) -> Tensor:
+        """Go on by one tensor.
+
+        Parameters
+        ----------
+        name : str
+            Whose neurons these are.
+        rates : torch.Tensor, shape (C,)
+            Share of active values of each neuron, as :func:`neuron_rates` gives them.
+        dead : torch.Tensor of bool, shape (C,)
+            Which of them are 0.
+
+        Returns
+        -------
+        torch.Tensor, 0-d
+            Share of neurons that were dead in each of the last `window` tensors; NaN before there were so many.
+        """
+        if not rates.numel():
+            return rates.new_full((), torch.nan)
+        before, seen = self._of(name, rates)
+        # Nothing is changed in place: a streak that began under inference mode could not be, later. NaN is neither
+        # above 0 nor dead: the streaks stay.
+        streaks = (before + dead).masked_fill(rates > 0, 0)
+        seen = seen + (rates[0] == rates[0])
+        self._kept[name] = streaks, seen
+        lasting = (streaks >= self.window).mean(dtype=rates.dtype)
+        return lasting / (seen >= self.window)  # before that, 0 by 0
+
+    def _of(self, name: str, rates: Tensor) -> tuple[Tensor, Tensor]:
+        kept = self._kept.get(name)
+        if kept is None or kept[0].shape != rates.shape:
+            both = torch.zeros((2, len(rates)), dtype=torch.int32, device=rates.device)
+            return both[0], both[1, 0]
+        if kept[0].device != rates.device:
+            return kept[0].to(rates.device), kept[1].to(rates.device)
+        return kept
+
+    def forget(self) -> None:
+        """Drop all streaks."""
+        self._kept.clear()

@@ -15,7 +15,7 @@ from .running import (
     finish_sync_rmv_or_error,
     start_sync_rmv_or_error,
 )
-from .tensors import correlations, root_sizes, stored, wide
+from .tensors import correlations, lengths_of, root_sizes, stored, wide
 
 
 class ConsecutiveTensors:
@@ -47,7 +47,7 @@ class ConsecutiveTensors:
             among the values; NaN for correlations without a predecessor of the same shape.
         """
         widened = [wide(tensor if self.correlation else stored(tensor)) for tensor in tensors]
-        lengths = torch.stack(torch._foreach_norm(widened))
+        lengths = torch.stack(lengths_of(widened))
         measured = lengths / root_sizes(tensors, lengths, self.normalize)
         if not self.correlation:
             return measured[:, None]
@@ -69,17 +69,17 @@ class ConsecutiveTensors:
         if not known:
             return torch.full_like(lengths, math.nan)
         previous = [self._previous[names[i]] for i in known]
-        chosen = lengths if len(known) == len(names) else lengths[known]
         cosines = correlations(
             [tensors[i] for i in known],
             [kept for kept, _ in previous],
-            chosen,
+            torch.stack([lengths[i] for i in known]),
             torch.stack([length for _, length in previous]),
             self.eps,
         )
         if len(known) == len(names):
             return cosines
-        return torch.full_like(lengths, math.nan).index_put((torch.tensor(known, device=lengths.device),), cosines)
+        places = torch.tensor(known).to(lengths.device, non_blocking=True)  # made there, it would wait for the device
+        return torch.full_like(lengths, math.nan).index_put((places,), cosines)
 
     def _remember(self, names: Sequence[str], tensors: Sequence[Tensor], lengths: Tensor) -> None:
         same = [i for i, name in enumerate(names) if self._fits(name, tensors[i])]

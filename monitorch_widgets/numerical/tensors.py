@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
+_LONG, _ROW = 1 << 15, 1 << 10  # sizes of tensors that are measured by rows, and of these rows
 _PRECISE = (torch.float32, torch.float64, torch.complex64, torch.complex128)
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Compute beside the training: without history, and what is kept can be changed in any mode later.
+
+    Tensors made under inference mode can't be changed in place after it.
+    """
+    with torch.inference_mode(False), torch.no_grad():
+        yield
 
 
 def precise(tensor: Tensor) -> Tensor:
@@ -28,6 +40,43 @@ def wide(tensor: Tensor) -> Tensor:
     """
     tensor = precise(tensor)
     return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
+def lengths_of(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """L2 norms of tensors as :func:`wide` gives them; NaN or infinite where NaN or infinity is among the values.
+
+    On the CPU torch adds the squares up one after the other, which loses 1e-5 of the norm over a million values in
+    float32. Norms of rows, and the norm of these, lose nothing and take no longer.
+    """
+    lengths = [_by_rows(tensor) if _long(tensor) else None for tensor in tensors]
+    others = [i for i, length in enumerate(lengths) if length is None]
+    if others:
+        for i, length in zip(others, torch._foreach_norm([tensors[i] for i in others]), strict=True):
+            lengths[i] = length
+    return [length for length in lengths if length is not None]
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """Dot product of two tensors of one shape, with as little loss as :func:`lengths_of`."""
+    flat, other = a.reshape(-1), b.reshape(-1)
+    if not _long(flat):
+        return torch.dot(flat, other)
+    end = flat.numel() // _ROW * _ROW
+    rows = torch.bmm(flat[:end].view(-1, 1, _ROW), other[:end].view(-1, _ROW, 1))
+    return rows.sum() + torch.dot(flat[end:], other[end:])
+
+
+def _long(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu" and tensor.numel() > _LONG
+
+
+def _by_rows(tensor: Tensor) -> Tensor:
+    flat = tensor.reshape(-1)
+    end = flat.numel() // _ROW * _ROW
+    rows = torch.linalg.vector_norm(flat[:end].view(-1, _ROW), dim=1)
+    rest = torch.linalg.vector_norm(flat[end:])
+    (length,) = lengths_of([torch.cat([rows, rest[None]])])
+    return length
 
 
 def stored(tensor: Tensor) -> Tensor:
@@ -95,7 +144,7 @@ def correlations(
     torch.Tensor, shape (n,)
         In -1..1; NaN where a tensor has no direction or holds NaN or infinity.
     """
-    dots = torch.stack([torch.dot(a.reshape(-1), b.reshape(-1)) for a, b in zip(current, previous, strict=True)])
+    dots = torch.stack([dot(a, b) for a, b in zip(current, previous, strict=True)])
     cosines = (dots / lengths / previous_lengths).clamp(-1, 1)
     directed = (lengths * previous_lengths) > eps * eps
     return torch.where(directed, cosines, torch.nan)

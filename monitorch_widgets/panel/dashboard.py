@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
@@ -45,6 +45,13 @@ class Subject:
         """One series per panel."""
         return [spec.tag for spec in self.specs]
 
+    def in_order(self, tags: Sequence[str]) -> Subject:
+        """The same, with the panels of `tags` first, if it has them all."""
+        place = {tag: i for i, tag in enumerate(tags)}
+        if not set(place) <= set(self.tags):
+            return self
+        return replace(self, specs=tuple(sorted(self.specs, key=lambda spec: place.get(spec.tag, len(place)))))
+
     @property
     def names(self) -> Names:
         """What a view may speak of now; metrics join as they are pushed."""
@@ -61,6 +68,11 @@ class Subject:
     def content(self) -> Json:
         """What the page is told of it once."""
         return spec_content(self.title, self.specs, self.modules, self.history)
+
+
+def _chosen_shell(data: object, default: object) -> object:
+    """The shell that a message of the page goes to: the one it asks for."""
+    return default
 
 
 def _lazily(make: Callable[[Dashboard], Any]) -> dict[str, Any]:
@@ -114,8 +126,13 @@ class Dashboard(anywidget.AnyWidget):
     # -- what is shown
 
     def watch(self, subject: Subject) -> None:
-        """Show another subject; what the view says stays where it still means something."""
-        content, former = subject.content, self._subject
+        """Show another subject; what the view says stays where it still means something.
+
+        A panel that joins the others, like that of the first metric, comes last: none of them moves.
+        """
+        former = self._subject
+        subject = subject.in_order(former.tags)
+        content = subject.content
         unchanged = content == self.spec and subject.history is former.history
         same_model = bool(former.modules) and set(former.names.modules) <= set(subject.names.modules)
         ahead = 0 if same_model else AHEAD
@@ -206,10 +223,13 @@ class Dashboard(anywidget.AnyWidget):
         """Let the page's messages arrive while a cell runs.
 
         JupyterLab sends them to a subshell, but ipykernel 7.4 diverts them to the shell that published last on this
-        comm: behind the running cell. Without its note it takes the shell that the page chose.
+        comm: behind the running cell. Without its note it takes the shell that the page chose. The note is there while
+        it publishes, too, and so it is not asked for where that can be had.
         """
         with suppress(AttributeError):
             del self.comm._reply_subshell_id
+        if hasattr(self.comm, "_reply_subshell_for"):
+            self.comm._reply_subshell_for = _chosen_shell
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -10,7 +10,8 @@ from monitorch_widgets.values import Status
 
 from .payload import Json, float32, int32, series_names, status_content
 
-SELDOM = ("epoch_marks", "faults")  # parts of the status that a message leaves out while they are unchanged
+# Parts of the status that a message leaves out while they are unchanged.
+SELDOM = ("epoch_marks", "faults", "events", "stages", "memory_bytes", "unwatched")
 ALWAYS = ("elapsed_s", "steps_per_s")  # change with the clock, and are no reason to send
 
 

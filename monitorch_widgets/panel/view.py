@@ -44,11 +44,14 @@ class Names:
 def default_view(specs: Sequence[ChartSpec], modules: Sequence[ModuleInfo], series: Iterable[str] = ()) -> View:
     """The view at first: at most 12 modules, spread over the depth; lines, bands and scale as the lenses say.
 
-    Modules with `series` of their own come in; where there are none yet, those that carry no note.
+    Modules with `series` of their own come in; where there are none yet, those that carry no note. Further calls and
+    outputs of a module come in only if there is room for all.
     """
+    found = watched(modules, series)
+    firsts = found if len(found) <= SHOWN_AT_FIRST else without_further(found)
     return {
         "seq": 0,
-        "shown": spread(watched(modules, series)),
+        "shown": spread(firsts),
         "x": "step",
         "window": "auto",
         "smooth": 0.0,
@@ -65,6 +68,16 @@ def watched(modules: Sequence[ModuleInfo], series: Iterable[str]) -> list[Module
     owners = {name[:end] for name in series for end in range(1, len(name) + 1) if name[end : end + 1] in _ENDS}
     found = [module for module in modules if module.name in owners]
     return found or [module for module in modules if not module.note] or list(modules)
+
+
+def without_further(modules: Sequence[ModuleInfo]) -> list[ModuleInfo]:
+    """`modules` without those that are a further call (``layer#2``) or output (``rnn[1][0]``) of another one."""
+    names = {module.name for module in modules}
+    return [module for module in modules if not any(start in names for start in _starts(module.name))]
+
+
+def _starts(name: str) -> list[str]:
+    return [name[:end] for end in range(1, len(name)) if name[end] in "#["]
 
 
 def spread(modules: Sequence[ModuleInfo], most: int = SHOWN_AT_FIRST) -> list[str]:

@@ -11,10 +11,12 @@ from .abstract import (
 )
 from .activation import GradientActivation, OutputActivation
 from .deferred import StepBuffer
+from .difference import DifferencePreprocessor
 from .explicit_call import ExplicitCall
 from .geometry import GradientGeometry, OutputGradientGeometry, ParameterDifferenceGeometry
 from .output import LossModule, OutputNorm
 from .parameter import ParameterCond, ParameterNorm
+from .ratio import ParameterUpdateRatio
 
 __all__ = [
     "AbstractBackwardPreprocessor",
@@ -23,6 +25,7 @@ __all__ = [
     "AbstractPreprocessor",
     "AbstractTensorPreprocessor",
     "DeferredPreprocessor",
+    "DifferencePreprocessor",
     "ExplicitCall",
     "GradientActivation",
     "GradientGeometry",
@@ -33,6 +36,7 @@ __all__ = [
     "ParameterCond",
     "ParameterDifferenceGeometry",
     "ParameterNorm",
+    "ParameterUpdateRatio",
     "StepBuffer",
     "TensorPreprocessor",
 ]

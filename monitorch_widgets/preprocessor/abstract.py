@@ -202,6 +202,19 @@ def by_device(tensors: Sequence[Tensor]) -> list[list[int]]:
     return list(groups.values())
 
 
-def is_training(module: nn.Module, evaluation_from_grad: bool) -> bool:
-    """Whether a forward pass trains: by grad mode, or by the module's own switch."""
-    return torch.is_grad_enabled() if evaluation_from_grad else module.training
+def is_training(module: nn.Module, evaluation_from_grad: bool, grad_outside: bool | None = None) -> bool:
+    """Whether a forward pass trains: by grad mode, or by the module's own switch.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module that runs.
+    evaluation_from_grad : bool
+        By grad mode.
+    grad_outside : bool, optional
+        Whether gradients were enabled when the model's pass began, inside which this one runs. Reentrant checkpointing
+        disables them in a pass that trains: there the module's switch decides.
+    """
+    if not evaluation_from_grad:
+        return module.training
+    return torch.is_grad_enabled() or (grad_outside is True and module.training)

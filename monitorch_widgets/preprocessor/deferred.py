@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 Sink = Callable[[list[float], int], None]
+
+WITHDRAWN = -1
+"""Step of numbers that belong to an attempt of which no step was made."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    numbers: Tensor
+    sink: Sink
+    step: int
+    owner: object
+    evaluation: bool
+    place: int
+    size: int
 
 
 class StepBuffer:
@@ -25,6 +40,11 @@ class StepBuffer:
         Called as ``on_fault(owner, error)``; the default raises.
     transfers : int
         Copies to the host so far: one for each device that had numbers, per flush.
+    pushes : int
+        Numbers pushed so far, each push counted once.
+    grad_outside : bool or None
+        Whether gradients were enabled when the running forward pass of the model began; None between such passes.
+        Checkpointing disables them inside.
     """
 
     def __init__(self) -> None:
@@ -32,8 +52,10 @@ class StepBuffer:
         self.owner: object = None
         self.on_fault: Callable[[object, Exception], None] = _raise
         self.transfers = 0
-        self._waiting: dict[torch.device, list[tuple[Tensor, Sink, int, object]]] = {}
-        self._flying: list[tuple[Tensor, Any, list[tuple[int, Sink, int, object]]]] = []
+        self.pushes = 0
+        self.grad_outside: bool | None = None
+        self._waiting: dict[torch.device, list[_Entry]] = {}
+        self._flying: list[tuple[Tensor, Any, list[_Entry]]] = []
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -41,14 +63,26 @@ class StepBuffer:
     def push(self, numbers: Tensor, sink: Sink, *, evaluation: bool = False) -> None:
         """Keep `numbers`; `sink` is called with them as floats, and with their step, after a later flush."""
         step = max(self.step - 1, 0) if evaluation else self.step
-        self._waiting.setdefault(numbers.device, []).append((numbers, sink, step, self.owner))
+        self.pushes += 1
+        entry = _Entry(numbers, sink, step, self.owner, evaluation, self.pushes, numbers.numel())
+        self._waiting.setdefault(numbers.device, []).append(entry)
+
+    def withdraw(self, mark: int) -> None:
+        """Take the first `mark` pushes, so far as they wait, out of the running step: they belong to none.
+
+        Their sinks are called with a step of ``WITHDRAWN``, for statistics that are not by step.
+        """
+        flying = (entries for _, _, entries in self._flying)
+        for entries in [*self._waiting.values(), *flying]:
+            for entry in entries:
+                if entry.place <= mark and entry.step == self.step and not entry.evaluation:
+                    entry.step = WITHDRAWN
 
     def flush(self, *, wait: bool = True) -> None:
         """Start one copy per device, and deliver what has arrived; all of it if `wait`."""
-        for entries in self._waiting.values():
-            if entries:
-                self._launch(entries)
-        self._waiting.clear()
+        waiting, self._waiting = self._waiting, {}  # an interrupt in between loses numbers rather than doubling them
+        for entries in waiting.values():
+            self._launch(entries)
         while self._flying and (wait or self._flying[0][1] is None or self._flying[0][1].query()):
             self._land(*self._flying.pop(0))
 
@@ -57,25 +91,24 @@ class StepBuffer:
         self._waiting.clear()
         self._flying.clear()
 
-    def _launch(self, entries: list[tuple[Tensor, Sink, int, object]]) -> None:
-        flat = torch.cat([numbers.reshape(-1) for numbers, *_ in entries])
-        host, event = _to_host(flat)
+    def _launch(self, entries: list[_Entry]) -> None:
+        host, event = _to_host(torch.cat([entry.numbers.reshape(-1) for entry in entries]))
         self.transfers += 1
-        self._flying.append(
-            (host, event, [(numbers.numel(), sink, step, owner) for numbers, sink, step, owner in entries])
-        )
+        for entry in entries:
+            entry.numbers = host  # lets the device's memory go
+        self._flying.append((host, event, entries))
 
-    def _land(self, host: Tensor, event: Any, entries: list[tuple[int, Sink, int, object]]) -> None:
+    def _land(self, host: Tensor, event: Any, entries: list[_Entry]) -> None:
         if event is not None:
             event.synchronize()
         values = host.tolist()
         start = 0
-        for size, sink, step, owner in entries:
+        for entry in entries:
             try:
-                sink(values[start : start + size], step)
+                entry.sink(values[start : start + entry.size], entry.step)
             except Exception as error:
-                self.on_fault(owner, error)
-            start += size
+                self.on_fault(entry.owner, error)
+            start += entry.size
 
 
 def _to_host(numbers: Tensor) -> tuple[Tensor, Any]:

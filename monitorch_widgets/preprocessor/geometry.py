@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from monitorch_widgets.numerical import ConsecutiveTensors, precise
+from monitorch_widgets.numerical import ConsecutiveTensors, aside
 
 from .abstract import AbstractBackwardPreprocessor, DeferredPreprocessor, TensorPreprocessor, by_device
+from .difference import DifferencePreprocessor
 
 
 class _Geometry(DeferredPreprocessor):
@@ -30,7 +30,7 @@ class _Geometry(DeferredPreprocessor):
         self._tensors.forget()
 
     def _measure(self, names: Sequence[str], tensors: Sequence[Tensor]) -> None:
-        with torch.no_grad():
+        with aside():
             for group in by_device(tensors):
                 chosen = [names[i] for i in group]
                 self._push(chosen, self._tensors.measure(chosen, [tensors[i] for i in group]))
@@ -91,11 +91,11 @@ class OutputGradientGeometry(_Geometry, AbstractBackwardPreprocessor):
             self._measure([name], [grad])
 
 
-class ParameterDifferenceGeometry(_Geometry, TensorPreprocessor):
+class ParameterDifferenceGeometry(DifferencePreprocessor, _Geometry):
     """Norm of parameter updates, and whether they keep their direction.
 
-    The update is the parameter now minus the parameter at the call before; one copy of each parameter is kept, and
-    another of each update with `correlation`.
+    By itself (:meth:`process_tensor`), the update is the parameter now minus the parameter at the call before, of
+    which one copy is kept; with `correlation` another one of each update is.
 
     Parameters
     ----------
@@ -111,46 +111,7 @@ class ParameterDifferenceGeometry(_Geometry, TensorPreprocessor):
 
     def __init__(self, correlation: bool, normalize: bool, inplace: bool, eps: float = 1e-8) -> None:
         super().__init__(correlation, normalize, inplace, eps)
-        self._before: dict[str, Tensor] = {}
 
-    @property
-    def memory_bytes(self) -> int:
-        """Memory that the kept copies take, in bytes."""
-        kept = sum(tensor.numel() * tensor.element_size() for tensor in self._before.values())
-        return kept + super().memory_bytes
-
-    def forget(self) -> None:
-        """Drop the kept copies: the next update starts anew."""
-        super().forget()
-        self._before.clear()
-
-    def process_tensor(self, name: str, param: Tensor) -> None:
-        """Measure the change of one parameter since the last call; the first call only remembers it."""
-        self.process_tensors([name], [param])
-
-    def process_tensors(self, names: Sequence[str], tensors: Sequence[Tensor]) -> None:
-        """Measure the change of all parameters since the last call."""
-        known = [i for i, name in enumerate(names) if self._fits(name, tensors[i])]
-        now = [tensors[i].detach() for i in known]
-        before = [self._before[names[i]] for i in known]
-        if known:
-            with torch.no_grad():
-                # widened first: in a half type the difference itself would be rounded
-                changes = torch._foreach_sub([precise(t) for t in now], [precise(t) for t in before])
-                self._measure([names[i] for i in known], changes)
-                torch._foreach_copy_(before, now)
-        self.remember(names, tensors)
-
-    def remember(self, names: Sequence[str], tensors: Sequence[Tensor], *, anew: bool = False) -> None:
-        """Keep the parameters that are not known yet, or all of them `anew`, without measuring."""
-        for name, tensor in zip(names, tensors, strict=True):
-            if anew or not self._fits(name, tensor):
-                self._before[name] = tensor.detach().clone()
-
-    def _fits(self, name: str, tensor: Tensor) -> bool:
-        kept = self._before.get(name)
-        return kept is not None and (kept.shape, kept.dtype, kept.device) == (
-            tensor.shape,
-            tensor.dtype,
-            tensor.device,
-        )
+    def process_changes(self, names: Sequence[str], changes: Sequence[Tensor], sizes: Sequence[Tensor]) -> None:
+        """Measure changes that were computed elsewhere; `sizes` are not looked at."""
+        self._measure(names, changes)

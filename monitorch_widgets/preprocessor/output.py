@@ -47,7 +47,7 @@ class OutputNorm(DeferredPreprocessor, AbstractForwardPreprocessor):
 
     def process_fw(self, name: str, module: nn.Module, layer_input: Any, layer_output: Any) -> None:
         """Measure one output (B, ...) in float32 or wider; NaN for an empty one."""
-        training = is_training(module, self._evaluation_from_grad)
+        training = is_training(module, self._evaluation_from_grad, self.buffer.grad_outside)
         if not (training or self._record_eval):
             return
         with torch.no_grad():
@@ -94,5 +94,5 @@ class LossModule(DeferredPreprocessor, AbstractForwardPreprocessor):
                 f"expected a loss of one element; received shape {tuple(layer_output.shape)}. "
                 "Reduce it in the loss module (reduction='mean') or push it with push_loss()."
             )
-        training = is_training(module, self._evaluation_from_grad)
+        training = is_training(module, self._evaluation_from_grad, self.buffer.grad_outside)
         self._push([self._names[0 if training else 1]], wide(layer_output).reshape(1), evaluation=not training)

@@ -14,6 +14,14 @@ from monitorch_widgets.numerical import ConsecutiveTensors, precise
 from .abstract import AbstractModulePreprocessor, TensorPreprocessor, by_device
 
 
+def _stored(module: nn.Module, attr: str) -> Tensor | None:
+    """A tensor that the module holds; a parametrized one is not computed, which may change the module's state."""
+    for place in (module._parameters, module._buffers, vars(module)):
+        if isinstance(place.get(attr), Tensor):
+            return place[attr]
+    return None
+
+
 class ParameterNumbers(TensorPreprocessor, AbstractModulePreprocessor):
     """One number for each listed parameter of a module."""
 
@@ -24,8 +32,8 @@ class ParameterNumbers(TensorPreprocessor, AbstractModulePreprocessor):
     def process_module(self, name: str, module: nn.Module) -> None:
         """Measure the listed parameters that the module has."""
         for attr in self.attrs_:
-            tensor = getattr(module, attr, None)
-            if isinstance(tensor, Tensor):
+            tensor = _stored(module, attr)
+            if tensor is not None:
                 self.process_tensor(f"{name}.{attr}", tensor)
 
     def process_tensor(self, name: str, tensor: Tensor) -> None:
@@ -102,7 +110,13 @@ class ParameterCond(ParameterNumbers):
 
 
 def _condition(tensor: Tensor) -> Tensor:
-    if tensor.dim() < 2 or not tensor.numel() or not bool(torch.isfinite(tensor).all()):
+    if tensor.dim() < 2 or not tensor.numel():
         return torch.full((), torch.nan, device=tensor.device)
-    singular: Tensor = torch.linalg.svdvals(tensor.flatten(1))
-    return singular[0] / singular[-1]
+    finite = torch.isfinite(tensor)
+    matrix = tensor.masked_fill(~finite, 0).flatten(1)  # what is not finite makes the decomposition fail
+    poison = torch.where(finite.all(), 0.0, torch.nan)
+    try:
+        singular: Tensor = torch.linalg.svdvals(matrix)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # it did not converge
+        return torch.full((), torch.nan, device=tensor.device)
+    return singular[0] / singular[-1] + poison

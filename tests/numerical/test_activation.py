@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from monitorch_widgets.numerical import activation_and_death, reduce_activation_to_activation_rates
+from monitorch_widgets.numerical import (
+    Streaks,
+    activation_and_death,
+    neuron_rates,
+    reduce_activation_to_activation_rates,
+)
 
 from .reference import COMPLEX, EMPTY, REAL, SHAPES, exact, neurons_first, rates, tensor
 
@@ -96,3 +101,36 @@ def test_rates_of_each_neuron(shape: tuple[int, ...], batch: bool) -> None:
     got = reduce_activation_to_activation_rates(active, batch)
     assert got.dtype is torch.float32
     np.testing.assert_allclose(got.numpy(), expected, rtol=1e-6)
+
+
+def test_streaks_against_their_definition() -> None:
+    draw, streaks, dead = np.random.RandomState(0), Streaks(window=3), []
+    for i in range(12):
+        each = torch.from_numpy(draw.uniform(size=5) * (draw.uniform(size=5) < 0.5)).float()
+        dead.append((each == 0).numpy())
+        expected = np.mean(np.all(dead[-3:], axis=0)) if i >= 2 else math.nan
+        assert streaks.update("fc", each, each == 0).item() == pytest.approx(expected, nan_ok=True)
+
+
+def test_streaks_are_kept_by_name_and_begin_anew() -> None:
+    streaks, dead = Streaks(window=2), torch.zeros(3)
+
+    def one(name: str, each: torch.Tensor) -> float:
+        return streaks.update(name, each, each == 0).item()
+
+    assert math.isnan(one("a", dead)) and math.isnan(one("b", dead)) and one("a", dead) == 1
+    assert math.isnan(one("a", dead[:0])) and one("a", dead) == 1  # without neurons nothing is known
+    assert math.isnan(one("a", dead[:2])) and one("a", dead[:2]) == 1  # another number of neurons
+    streaks.forget()
+    assert math.isnan(one("a", dead[:2]))
+
+
+def test_streaks_pass_over_what_is_not_known() -> None:
+    streaks, unknown = Streaks(window=2), torch.full((2,), math.nan)
+    for each in (torch.zeros(2), unknown, unknown):
+        assert math.isnan(streaks.update("a", each, each == 0).item())
+    assert streaks.update("a", torch.zeros(2), torch.ones(2) > 0).item() == 1
+
+
+def test_neurons_of_an_empty_tensor_have_no_rates() -> None:
+    assert neuron_rates(torch.zeros(0, 3), 1e-8, batch=True).shape == (0,)

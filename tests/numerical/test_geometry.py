@@ -13,10 +13,12 @@ from monitorch_widgets.numerical import (
     ConsecutiveTensors,
     GeometryComputation,
     RunningMeanVar,
+    lengths_of,
     precise,
     sample_norm,
     wide,
 )
+from monitorch_widgets.numerical.tensors import dot
 
 from .reference import (
     COMPLEX,
@@ -226,3 +228,21 @@ def test_a_poisoned_tensor_leaves_a_gap_and_is_counted(poison: float) -> None:
     norms, products = computed.value
     assert (norms.count, norms.mean, norms.max_, norms.nonfinite) == (3, pytest.approx(20 / 3), 10, 1)
     assert (products.count, products.mean) == (1, pytest.approx(1))
+
+
+@pytest.mark.parametrize("size", [10, 40_000, 1_000_003])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_norms_and_products_of_many_values_lose_nothing(size: int, dtype: torch.dtype) -> None:
+    """Added up one after the other, a million squares in float32 lose 1e-5 of the norm."""
+    a, b = tensor((size,), dtype, 0), tensor((size,), dtype, 1)
+    near = 1e-12 if dtype == torch.float64 else 5e-7
+    for length, values in zip(lengths_of([a, b, a[:1]]), (a, b, a[:1]), strict=True):
+        assert length.item() == pytest.approx(norm(exact(values)), rel=near)
+    assert dot(a, b).item() == pytest.approx((exact(a) * exact(b)).sum(), abs=near * norm(exact(a)) * norm(exact(b)))
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf])
+def test_norms_of_many_values_keep_what_is_not_finite(poison: float) -> None:
+    values = torch.ones(100_000)
+    values[77] = poison
+    assert not math.isfinite(lengths_of([values])[0].item())

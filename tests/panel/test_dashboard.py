@@ -10,7 +10,7 @@ import pytest
 from monitorch_widgets.errors import ArgumentError, MonitorchWarning
 from monitorch_widgets.history import CAPACITY
 from monitorch_widgets.panel.dashboard import AHEAD, INTERVAL_S, SHARE, Dashboard, Subject
-from monitorch_widgets.values import ChartSpec, Reading, Status
+from monitorch_widgets.values import ChartSpec, Event, ModuleInfo, Reading, Status
 
 from .stage import LOSS, NORM, RATE, Stage, floats, module_infos
 from .wire import Wire, page_says
@@ -180,6 +180,41 @@ def test_new_panels_of_the_same_model_leave_the_choice_alone(wire: Wire) -> None
     assert len(dashboard.models) == 4
 
 
+def test_a_panel_that_joins_comes_last_whatever_the_order_of_the_lenses(wire: Wire) -> None:
+    stage = Stage()
+    dashboard = Dashboard(subject(stage))
+    stage.specs = (ChartSpec("Metrics", "Metrics", kind="metrics"), *stage.specs)
+    stage.history.record([Reading("Metrics", "accuracy", 0, 0.5)], second=0.0)
+    dashboard.watch(subject(stage))
+    assert [panel["tag"] for panel in dashboard.spec["panels"]] == [NORM, RATE, LOSS, "Metrics"]
+    state = wire.updates(dashboard)[-1]
+    assert [panel["series"] for panel in state["snapshot"]["panels"]][-1] == ["accuracy"]
+    stage.history.record([Reading("Metrics", "accuracy", 1, 0.6)], second=0.1)
+    dashboard.refresh(force=True)
+    assert [part["p"] for part in wire.custom(dashboard)[-1]["parts"]] == [3]
+    stage.specs = stage.specs[:1]
+    dashboard.watch(subject(stage))
+    assert [panel["tag"] for panel in dashboard.spec["panels"]] == ["Metrics"]
+
+
+def test_the_whole_state_has_events_stages_memory_and_what_is_not_watched(wire: Wire) -> None:
+    stage = Stage()
+    dashboard = Dashboard(subject(stage))
+    stage.train(3)
+    stage.now = replace(
+        stage.now,
+        events=(Event("skipped", 1, 1, 1, "No step was made"),),
+        stages=((NORM, "mean over 4 micro-batches"),),
+        memory_bytes=((NORM, 1024),),
+        unwatched=(ModuleInfo("head", "ScriptModule", "other", note="hidden from hooks"),),
+    )
+    dashboard.finish()
+    status = wire.updates(dashboard)[-1]["status"]
+    assert status["events"][0]["words"] == "No step was made"
+    assert (status["stages"], status["memory_bytes"]) == ({NORM: "mean over 4 micro-batches"}, {NORM: 1024})
+    assert status["unwatched"][0]["note"] == "hidden from hooks"
+
+
 def test_a_dashboard_shown_before_the_model_gets_the_modules_with_it(wire: Wire) -> None:
     early = Stage(modules=())
     dashboard = Dashboard(subject(early))
@@ -241,6 +276,8 @@ def test_the_page_may_choose_the_shell_that_hears_it(wire: Wire) -> None:
     dashboard.refresh()
     dashboard.finish()
     assert not hasattr(dashboard.comm, "_reply_subshell_id")
+    dashboard.comm._reply_subshell_id = "the training's"  # as it is while something is on its way out
+    assert dashboard.comm._reply_subshell_for({}, "the page's") == "the page's"
 
 
 def test_names_of_metrics_that_came_later_may_be_looked_at(wire: Wire) -> None:

@@ -3,11 +3,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 
 from monitorch_widgets.history import CAPACITY
 from monitorch_widgets.panel.feed import Delta, Feed
 from monitorch_widgets.panel.payload import status_content
-from monitorch_widgets.values import Fault, Reading
+from monitorch_widgets.values import Event, Fault, ModuleInfo, Reading
 
 from .stage import LOSS, NORM, RATE, Stage, floats, ints
 
@@ -83,6 +84,27 @@ def test_a_changed_status_alone_is_sent_and_long_lists_only_when_they_change() -
     fault = Fault("OutputNorm", NORM, "fc", 3, "broken", "")
     stage.now = dataclasses.replace(stage.now, faults=(fault,))
     assert delta_of(feed, stage).content["status"]["faults"][0]["words"] == "broken"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("events", (Event("skipped", 3, 9, 2, "No step was made"),)),
+        ("stages", ((NORM, "mean over 4 micro-batches"),)),
+        ("memory_bytes", ((NORM, 1024),)),
+        ("unwatched", (ModuleInfo("head", "ScriptModule", "other", note="hidden from hooks"),)),
+    ],
+)
+def test_what_changes_seldom_is_sent_once(field: str, value: object) -> None:
+    stage = Stage()
+    feed = Feed(stage.history, TAGS)
+    delta_of(feed, stage)
+    stage.now = dataclasses.replace(stage.now, **{field: value})
+    assert delta_of(feed, stage).content["status"][field] == status_content(stage.now)[field]
+    stage.now = dataclasses.replace(stage.now, phase="eval")
+    assert field not in delta_of(feed, stage).content["status"]
+    stage.now = dataclasses.replace(stage.now, **{field: ()})
+    assert not delta_of(feed, stage).content["status"][field]
 
 
 def test_what_was_seen_is_not_sent_and_lost_rows_are_noticed() -> None:

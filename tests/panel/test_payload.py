@@ -18,7 +18,7 @@ from monitorch_widgets.panel.payload import (
     status_content,
     whole,
 )
-from monitorch_widgets.values import Fault, Reading, Status
+from monitorch_widgets.values import Event, Fault, ModuleInfo, Reading, Status
 
 from .stage import LOSS, NORM, RATE, Stage, floats, ints
 
@@ -37,6 +37,7 @@ def test_spec_is_plain_json_with_the_names_of_each_panel() -> None:
         "lines": ["mean"],
         "bands": ["std"],
         "stage": "",
+        "moment": "",
         "about": {},
         "empty": "",
         "series": [],
@@ -52,6 +53,33 @@ def test_status_never_holds_what_json_cannot_say() -> None:
     assert content["steps_per_s"] is None
     assert content["epoch_marks"] == [[1, 40]]
     assert content["faults"][0]["words"] == "ZeroDivisionError"
+
+
+def test_status_tells_events_stages_memory_and_what_is_not_watched_as_plain_json() -> None:
+    status = Status(
+        "live",
+        events=(Event("skipped", 3, 9, 2, "No step was made"),),
+        stages=((NORM, "mean over 4 micro-batches"),),
+        memory_bytes=((NORM, 1024),),
+        unwatched=(ModuleInfo("head.<b>x</b>", "ScriptModule", "other", note="hidden from hooks"),),
+    )
+    content = json.loads(json.dumps(status_content(status)))
+    assert content["events"] == [
+        {"kind": "skipped", "step": 3, "last_step": 9, "count": 2, "words": "No step was made"}
+    ]
+    assert content["stages"] == {NORM: "mean over 4 micro-batches"}
+    assert content["memory_bytes"] == {NORM: 1024}
+    assert content["unwatched"] == [
+        {
+            "name": "head.<b>x</b>",
+            "type": "ScriptModule",
+            "kind": "other",
+            "activation": False,
+            "note": "hidden from hooks",
+        }
+    ]
+    empty = status_content(Status())
+    assert [empty[key] for key in ("events", "stages", "memory_bytes", "unwatched")] == [[], {}, {}, []]
 
 
 def test_buffers_keep_nan_and_hold_what_is_too_large_for_them() -> None:

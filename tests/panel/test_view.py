@@ -130,3 +130,12 @@ def test_another_model_keeps_what_still_means_something() -> None:
     assert view["shown"] == ["block0", "block1"]
     assert (view["smooth"], view["large"]) == (0.3, None)
     assert view["panels"] == {NORM: {"lines": ["mean"], "bands": ["std"], "log": False}}
+
+
+def test_further_calls_and_outputs_are_shown_at_first_only_where_there_is_room() -> None:
+    few = [ModuleInfo(name, "Layer", "linear") for name in ("rnn", "rnn[1][0]", "rnn#2", "rnn#2[1][0]", "fc")]
+    assert default_view((), few)["shown"] == ["rnn", "rnn[1][0]", "rnn#2", "rnn#2[1][0]", "fc"]
+    many = [ModuleInfo(f"m{i}{end}", "Layer", "linear") for i in range(7) for end in ("", "#2", "#16+")]
+    assert default_view((), many)["shown"] == [f"m{i}" for i in range(7)]
+    heard = default_view((), many, ["m1#2", "m2#2[0]", "m3#16+.weight"])["shown"]
+    assert heard == ["m1", "m1#2", "m2", "m2#2", "m3", "m3#16+"]

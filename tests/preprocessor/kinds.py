@@ -23,6 +23,7 @@ from monitorch_widgets.preprocessor import (
     ParameterCond,
     ParameterDifferenceGeometry,
     ParameterNorm,
+    ParameterUpdateRatio,
 )
 
 from ..numerical.reference import Array, cosine, mean_sample_norm, norm, rates
@@ -94,6 +95,10 @@ def update_geometry(normalize: bool) -> Expected:
     return lambda arrays: geometry(normalize)(list(np.diff(np.stack(arrays), axis=0)))
 
 
+def update_ratio(arrays: list[Array]) -> list[list[float]]:
+    return [[norm(after - before) / norm(before) for before, after in itertools.pairwise(arrays)]]
+
+
 def condition(array: Array) -> float:
     if array.ndim < 2 or not np.isfinite(array).all():
         return math.nan
@@ -138,6 +143,7 @@ KINDS = [
         at_once,
         update_geometry(True),
     ),
+    Kind("ParameterUpdateRatio", lambda i: ParameterUpdateRatio(i), at_once, update_ratio),
     Kind("ParameterNorm", lambda i: ParameterNorm(["weight"], False, i), module, each(norm)),
     Kind("ParameterNorm RMS", lambda i: ParameterNorm([], True, i), at_once, each(lambda array: norm(array, True))),
     Kind("ParameterCond", lambda i: ParameterCond(["weight"], i), module, each(condition)),

@@ -265,3 +265,29 @@ def test_a_nan_loss_leaves_a_gap() -> None:
         losses.process_fw("loss", nn.MSELoss(), None, torch.tensor(value))
     kept = losses.value["train_loss"]
     assert (kept.count, kept.mean, kept.nonfinite) == (2, 2, 1)
+
+
+# ---------------------------------------------------------------- windows and thresholds
+
+
+@pytest.mark.parametrize("death", [False, True])
+def test_a_window_adds_one_number_at_the_end(death: bool) -> None:
+    gradients = GradientActivation(death, inplace=False, window=2)
+    outputs = OutputActivation(death, False, record_eval=True, evaluation_from_grad=False, window=2)
+    for _ in range(3):
+        gradients.process_tensor("w", torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+        outputs.process_fw("w", nn.ReLU(), None, torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+    outputs.process_fw("w", nn.ReLU().eval(), None, torch.ones(2, 2))  # evaluation has no part in it
+    assert len(gradients.value["w"]) == len(outputs.value["w"]) == 2 + death
+    assert gradients.value["w"][-1] == outputs.value["w"][-1] == [0.5, 0.5]
+    gradients.forget()
+    gradients.process_tensor("w", torch.zeros(2, 2))
+    assert gradients.value["w"][-1] == [0.5, 0.5]  # the next window is not full
+
+
+def test_smooth_activations_may_have_a_threshold_of_their_own() -> None:
+    plain, own = (OutputActivation(False, False, False, False, smooth_eps=eps) for eps in (None, 0.5))
+    for preprocessor in (plain, own):
+        preprocessor.process_fw("gelu", nn.GELU(), None, torch.tensor([[0.1, 1.0]]))
+        preprocessor.process_fw("relu", nn.ReLU(), None, torch.tensor([[0.1, 1.0]]))
+    assert (plain.value["gelu"], own.value["gelu"], own.value["relu"]) == ([1], [0.5], [1])

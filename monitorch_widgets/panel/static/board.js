@@ -1,13 +1,13 @@
 // @ts-check
 // The board: what is behind all views of one dashboard. It keeps the numbers and the view, and decides what is drawn when.
 import { Chart } from "./chart.js";
-import { epochOf, mainLine, makeFrame, windowWidth } from "./frame.js";
+import { mainLine, makeFrame, windowWidth } from "./frame.js";
 import { HeatMap } from "./map.js";
+import { marksOf } from "./marks.js";
 import { Names } from "./names.js";
 import { Pace } from "./pace.js";
 import { PanelStore, copied } from "./store.js";
-import { SHOWN_AT_FIRST } from "./tree.js";
-import { ViewState } from "./view.js";
+import { ViewState, atFirst } from "./view.js";
 import { Gatherer } from "./windows.js";
 
 /** @typedef {import('./types.js').Model} Model */
@@ -30,6 +30,10 @@ const NO_STATUS = {
   elapsed_s: 0,
   epoch_marks: [],
   faults: [],
+  events: [],
+  stages: {},
+  memory_bytes: {},
+  unwatched: [],
 };
 
 let boards = 0;
@@ -57,6 +61,7 @@ export class Board {
     this.stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.names = new Names(this.spec);
     this.width = 1; // steps a window
+    this.known = { key: "", status: this.status, marks: /** @type {import('./types.js').Mark[]} */ ([]) };
     /** @type {string | null} */ this.firstChoice = null;
     this.setSpec();
     this.stopListening = this.listen();
@@ -74,7 +79,7 @@ export class Board {
     this.width = 1;
     const { seq, shown } = this.view.now;
     this.firstChoice =
-      seq === 0 && shown.length === Math.min(SHOWN_AT_FIRST, this.names.watched.length) ? shown.join("\n") : null;
+      seq === 0 && shown.length === atFirst(this.names.all).length ? shown.join("\n") : null;
     this.takeSnapshot();
   }
 
@@ -84,6 +89,11 @@ export class Board {
 
   get lastStep() {
     return Math.max(-1, ...this.stores.map((store) => store.lastStep));
+  }
+
+  get firstStep() {
+    const some = this.stores.filter((store) => store.rows);
+    return some.length ? Math.min(...some.map((store) => store.firstStep)) : 0;
   }
 
   async fetchModels() {
@@ -249,45 +259,50 @@ export class Board {
 
   /** The rows of a panel as chosen in the picker, or the one that is seen alone. @param {number} i @returns {Row[]} */
   rowsOf(i) {
-    const { shown, solo } = this.view.now;
+    const { shown } = this.view.now;
     const chosen = new Set(shown);
     const { series } = this.stores[i];
-    const alone = solo !== null && this.concerns(i, solo);
+    const solo = this.soloIn(i);
+    const alone = solo !== null;
     return series
       .map((name, column) => ({ name, column, colour: this.names.colourOf(name) }))
       .filter(({ name }) => {
         const owner = this.names.owner(name);
-        if (alone) return name === solo || owner === solo;
+        if (alone) return name === solo || owner === solo || this.names.base(name) === solo;
         return owner === null || chosen.has(owner);
       })
       .sort((a, b) => this.names.order(a.name) - this.names.order(b.name));
   }
 
-  /** Whether seeing a name alone means anything to a panel. @param {number} i @param {string} solo */
-  concerns(i, solo) {
+  /**
+   * What a panel shows alone: the name that is seen alone, or its module where the panel knows no such call, output or
+   * parameter; null where that name means nothing to it.
+   * @param {number} i
+   */
+  soloIn(i) {
+    const { solo } = this.view.now;
     const { series } = this.stores[i];
-    if (this.names.isFree(solo)) return series.includes(solo);
-    return series.some((name) => !this.names.isFree(name));
+    if (solo === null || series.includes(solo)) return solo;
+    if (series.every((name) => this.names.isFree(name))) return null;
+    return this.names.isFree(solo) ? null : this.names.base(solo);
   }
 
-  /** Ends of epochs on the x axis, with words. */
-  epochMarks() {
+  /** Hairlines of the x axis; kept until something is new, for the pointer asks for them at every move. */
+  get marks() {
     const { x } = this.view.now;
-    const marks = this.status.epoch_marks ?? [];
-    const place = epochOf(marks, this.lastStep);
-    return marks.map(([epoch, end]) => ({
-      x: x === "step" ? end - 1 : x === "epoch" ? place(end - 1) : this.secondsAt(end - 1),
-      text: `epoch ${epoch} ends after step ${end - 1}`,
-    }));
+    const steps = { first: this.firstStep, last: this.lastStep };
+    const key = [x, steps.first, steps.last].join();
+    if (key !== this.known.key || this.status !== this.known.status) {
+      const marks = marksOf(this.status, x, steps, (step) => this.secondsAt(step));
+      this.known = { key, status: this.status, marks };
+    }
+    return this.known.marks;
   }
 
-  /** @param {number} step */
+  /** In the panel that has a reading nearest to the step. @param {number} step */
   secondsAt(step) {
-    for (const store of this.stores) {
-      const second = store.secondsAt(step);
-      if (second === second) return second;
-    }
-    return NaN;
+    const found = this.stores.map((store) => store.secondsAt(step)).filter((second) => second === second);
+    return found.length ? Math.max(...found) : NaN;
   }
 
   /** Losses and metrics for the strip: newest value, and the course of what is kept at full detail. */
@@ -330,8 +345,7 @@ export class Board {
   }
 
   setWidth() {
-    const first = Math.min(...this.stores.filter((store) => store.rows).map((store) => store.firstStep));
-    this.width = windowWidth(this.view.now, Math.max(1, this.lastStep - (first === Infinity ? 0 : first) + 1));
+    this.width = windowWidth(this.view.now, Math.max(1, this.lastStep - this.firstStep + 1));
   }
 
   /** @param {number} i @param {{width: number, height: number}} size @param {boolean} snap */

@@ -2,7 +2,7 @@
 // The line below a chart: what is drawn, or the scale of the colours.
 import { colourGradient } from "./colours.js";
 import { h } from "./dom.js";
-import { countText, valueText } from "./format.js";
+import { countText, counted, valueText } from "./format.js";
 import { mainLine } from "./frame.js";
 
 /** @typedef {import('./panel.js').Panel} Panel */
@@ -34,6 +34,15 @@ export function wordsOf(panel) {
   return words.join(" · ");
 }
 
+/** What the axis has no place for; '' where it shows everything. @param {Panel} panel */
+export function leftOutWords(panel) {
+  const { zeros, negatives } = panel.chart.left;
+  const count = zeros + negatives;
+  if (!count || panel.isMap) return "";
+  const noun = negatives ? (count === 1 ? "value" : "values") + " at or below zero" : count === 1 ? "zero" : "zeros";
+  return `${countText(count)} ${noun} ${count === 1 ? "is" : "are"} not shown on a logarithmic axis`;
+}
+
 /** @param {Panel} panel */
 function colourScale(panel) {
   const map = panel.board.maps[panel.index];
@@ -55,5 +64,8 @@ export function summaryOf(panel) {
   const steps = frame?.windows.n
     ? `steps ${frame.windows.from[0]} to ${frame.windows.to[frame.windows.n - 1]}`
     : "no readings yet";
-  return `${panel.spec.title}: ${panel.isMap ? "map" : "chart"} of ${rows} ${rows === 1 ? "name" : "names"}, ${steps}`;
+  const what = `${panel.isMap ? "map" : "chart"} of ${counted(rows, "name")}`;
+  const events = panel.board.status.events.length;
+  const marks = events ? `${counted(events, "event")} on the axis` : "";
+  return [`${panel.spec.title}: ${what}`, steps, leftOutWords(panel), marks].filter(Boolean).join(", ");
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // Writes a frame into the bqplot models of one panel. Everything goes through `set_state`, so nothing is sent to Python.
 import { Domain, linearExtent, linearTicks, logExtent, logTicks } from "./scales.js";
+import { withDots, withSlivers } from "./shapes.js";
 
 /** @typedef {import('./types.js').PanelModels} PanelModels */
 /** @typedef {import('./types.js').ChartSpec} ChartSpec */
@@ -22,6 +23,8 @@ const BAND_OPACITY = { std: 0.24, "Q1-Q3": 0.24, "min-max": 0.11 };
 export const MARKS = ["band_minmax", "band_std", "band_q", "raw", "extremes", "median", "mean"];
 
 const AXES = ["axis_x", "axis_y", "axis_ylog"];
+
+const NOTHING_LEFT_OUT = { zeros: 0, negatives: 0 };
 
 /** Domains that the kind of a panel fixes. @type {Record<string, Extent>} */
 const FIXED = { probability: { min: 0, max: 1 }, correlation: { min: -1, max: 1 } };
@@ -48,6 +51,7 @@ export class Chart {
     /** @type {Extent} */ this.x = { min: 0, max: 1 };
     /** @type {Extent} */ this.y = { min: 0, max: 1 };
     this.log = false;
+    this.left = NOTHING_LEFT_OUT; // what a logarithmic axis has no place for
     this.margin = MARGIN;
     /** @type {Frame | null} */
     this.frame = null;
@@ -97,6 +101,7 @@ export class Chart {
   draw(frame, { log, snap, xKind, ticks }) {
     this.frame = frame;
     this.log = log && hasFreeAxis(this.spec);
+    this.left = this.log ? leftOut(frame) : NOTHING_LEFT_OUT;
     const range = valueRange(frame);
     const wanted = this.log ? logExtent(range.positive, range.high) : linearExtent(range.low, range.high);
     this.y = FIXED[this.spec.kind] ?? this.yDomain.follow(wanted, snap);
@@ -263,7 +268,7 @@ function closeBands(model) {
 function finishLines(view) {
   for (const curve of view.el.querySelectorAll(".curve")) {
     const data = curve.__data__;
-    setPath(curve.querySelector(".line"), view.line(data.values));
+    setPath(curve.querySelector(".line"), withDots(view.line(data.values)));
     if (curve.getAttribute("data-name") !== data.name) curve.setAttribute("data-name", data.name);
   }
   callOff(view);
@@ -273,7 +278,7 @@ function finishLines(view) {
 /** @param {any} view */
 function finishBands(view) {
   view.el.querySelectorAll(".curve").forEach((/** @type {any} */ curve, /** @type {number} */ i) => {
-    setPath(curve.querySelector(".area"), i % 2 ? null : view.area(curve.__data__.values));
+    setPath(curve.querySelector(".area"), i % 2 ? null : withSlivers(view.area(curve.__data__.values)));
     if (i % 2 === 0) curve.setAttribute("data-name", curve.__data__.name);
   });
   callOff(view);
@@ -302,7 +307,23 @@ function dropLabels(view) {
 /** @param {Frame} frame @returns {Extent} */
 export function xExtent({ x, start }) {
   const max = x.length ? x[x.length - 1] : 1;
-  return { min: start, max: max > start ? max : start + 1 };
+  return max > start ? { min: start, max } : { min: start - 0.5, max: start + 0.5 }; // one point stands in the middle
+}
+
+/**
+ * How many points of the lines a logarithmic axis can't show; of the means where there is no line.
+ * @param {Frame} frame
+ */
+function leftOut(frame) {
+  const line = /** @type {'mean'} */ (Object.keys(frame.lines)[0] ?? "mean");
+  let [zeros, negatives] = [0, 0];
+  for (const stats of frame.windows.stats) {
+    for (const value of stats[line]) {
+      if (value === 0) zeros++;
+      else if (value < 0) negatives++;
+    }
+  }
+  return { zeros, negatives };
 }
 
 /**

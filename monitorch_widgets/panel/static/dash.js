@@ -102,6 +102,7 @@ export class Dash {
   /** @param {number} drawn */
   updateStatus(drawn) {
     this.strip?.update();
+    this.picker?.updateStatus();
     this.controls?.updateWidth();
     this.updateFaults();
     this.root?.setAttribute("data-drawn", String(drawn));

@@ -5,6 +5,7 @@ import { wordsOf, xName } from "./caption.js";
 import { h, svg } from "./dom.js";
 import { countText, tailOf, valueText } from "./format.js";
 import { pathOf } from "./overlay.js";
+import { sliver } from "./shapes.js";
 
 /** @typedef {import('./panel.js').Panel} Panel */
 /** @typedef {import('./frame.js').Frame} Frame */
@@ -215,6 +216,7 @@ function curveParts(panel) {
         fill: "none",
         stroke: frame.rows[r].colour,
         "stroke-width": 1.4,
+        "stroke-linejoin": "round",
         "stroke-opacity": line === "raw" ? 0.3 : 1,
         "stroke-dasharray": dashes[line],
       };
@@ -232,13 +234,13 @@ function bandPath(x, low, high, area) {
   for (let i = 0; i < x.length; ) {
     let end = i;
     while (end < x.length && high[end] === high[end] && !(area.log && high[end] <= 0)) end++;
-    const at = (/** @type {number} */ k, /** @type {number} */ value) => {
-      const py = area.log && !(value > 0) ? area.top + area.height : area.py(value);
-      return `${area.px(x[k]).toFixed(1)},${py.toFixed(1)}`;
-    };
-    if (end > i) {
-      const upper = Array.from({ length: end - i }, (_, k) => at(i + k, high[i + k]));
-      const lower = Array.from({ length: end - i }, (_, k) => at(end - 1 - k, low[end - 1 - k]));
+    const px = (/** @type {number} */ k) => area.px(x[k]).toFixed(1);
+    const py = (/** @type {number} */ value) =>
+      (area.log && !(value > 0) ? area.top + area.height : area.py(value)).toFixed(1);
+    if (end === i + 1) d += sliver(Number(px(i)), py(high[i]), py(low[i]));
+    else if (end > i) {
+      const upper = Array.from({ length: end - i }, (_, k) => `${px(i + k)},${py(high[i + k])}`);
+      const lower = Array.from({ length: end - i }, (_, k) => `${px(end - 1 - k)},${py(low[end - 1 - k])}`);
       d += `M${[...upper, ...lower].join("L")}Z`;
     }
     i = end + 1;

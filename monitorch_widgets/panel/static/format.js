@@ -52,6 +52,26 @@ function minus(text) {
 }
 
 /**
+ * A size in memory, in powers of a thousand.
+ * @param {number} bytes
+ */
+export function bytesText(bytes) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let power = 0;
+  while (power < units.length - 1 && bytes >= 999.5 * 1000 ** power) power++;
+  const value = bytes / 1000 ** power;
+  return `${power && value < 99.95 ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
+}
+
+/**
+ * A count and its noun: '1 time', '2 times'.
+ * @param {number} count @param {string} noun
+ */
+export function counted(count, noun) {
+  return `${countText(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/**
  * A label for a tick, no longer than the distance to its neighbour asks for.
  * @param {number} value
  * @param {number} step between ticks

@@ -1,7 +1,7 @@
 // @ts-check
 // What stands in a panel while it has no picture: what will come, and why nothing is there yet.
 import { h } from "./dom.js";
-import { spread } from "./tree.js";
+import { atFirst } from "./view.js";
 
 /** @typedef {import('./board.js').Board} Board */
 
@@ -15,7 +15,7 @@ export function messageOf(board, i) {
   const frame = board.charts[i].frame;
   if (!frame?.rows.length) return nothingChosen(board);
   if (frame.windows.stats.every((stats) => stats.count.every((count) => count === 0))) {
-    return saying("Only gaps", "Every reading was NaN or infinite.");
+    return saying("Only gaps", "No reading of the chosen modules was a finite number.");
   }
   if (board.charts[i].log && !frame.windows.stats.some((stats) => stats.max.some((value) => value > 0))) {
     return saying("Nothing above zero", "A logarithmic axis has no place for these values.");
@@ -44,7 +44,7 @@ function nothingChosen(board) {
     type: "button",
     class: "mw-button",
     "data-testid": "mw-show-some",
-    onclick: () => board.view.change({ shown: spread(board.names.watched) }),
+    onclick: () => board.view.change({ shown: atFirst(board.names.all) }),
   });
   some.append("show some");
   const why = shown.length ? "The chosen modules have no numbers in this panel." : "Choose modules in the list.";

@@ -1,7 +1,7 @@
 // @ts-check
 // Who is who: modules, the series that belong to them, and the one colour that each name has in every panel.
 import { depthColour, freeColour } from "./colours.js";
-import { ownerOf } from "./view.js";
+import { baseOf, ownerOf } from "./view.js";
 
 /** @typedef {import('./types.js').Spec} Spec */
 
@@ -10,12 +10,15 @@ export class Names {
   constructor(spec) {
     this.modules = spec.modules;
     this.all = spec.modules.map((module) => module.name);
-    /** Modules that some lens listens to; the others are in the list with the reason. */
-    this.watched = spec.modules.filter((module) => !module.note).map((module) => module.name);
     this.owner = ownerOf(this.all);
-    const last = Math.max(this.all.length - 1, 1);
+    const known = new Set(this.all);
+    /** Name to the module whose call or output it is; a module of its own to itself. */
+    this.bases = new Map(this.all.map((name) => [name, baseOf(known, name)]));
+    const depths = new Map([...new Set(this.bases.values())].map((name, i) => [name, i]));
+    const last = Math.max(depths.size - 1, 1);
+    const colour = (/** @type {string} */ name) => depthColour((depths.get(this.base(name)) ?? 0) / last);
     /** @type {Map<string, {order: number, colour: string}>} */
-    this.places = new Map(this.all.map((name, i) => [name, { order: i, colour: depthColour(i / last) }]));
+    this.places = new Map(this.all.map((name, i) => [name, { order: i, colour: colour(name) }]));
     /** @type {Map<string, string>} */
     this.free = new Map();
   }
@@ -32,6 +35,12 @@ export class Names {
   /** Model order, whatever order the readings came in; what is no module comes first. @param {string} name */
   order(name) {
     return this.places.get(this.owner(name) ?? "")?.order ?? -1;
+  }
+
+  /** The module of a series, all its calls and outputs together; '' for none. @param {string} name */
+  base(name) {
+    const owner = this.owner(name) ?? "";
+    return this.bases.get(owner) ?? owner;
   }
 
   /** @param {string} name */

@@ -4,19 +4,20 @@
 import { svg } from "./dom.js";
 import { valueText } from "./format.js";
 import { mainLine, newestValue } from "./frame.js";
+import { hairlines } from "./marks.js";
+import { DOT } from "./shapes.js";
 
 /** @typedef {import('./chart.js').Chart} Chart */
 /** @typedef {import('./types.js').PanelView} PanelView */
 /** @typedef {import('./types.js').Row} Row */
 
 const MOST_VALUES = 6; // newest values written beside lines
-const MARKS_APART_PX = 8;
 
 /**
  * What the overlay has to show.
  * @typedef {{
  *   lit: (row: Row) => boolean, strong: (row: Row) => boolean, panel: PanelView, map: boolean,
- *   marks: {x: number, text: string}[], zero: boolean,
+ *   marks: import('./types.js').Mark[], zero: boolean,
  * }} OverlayState
  */
 
@@ -91,16 +92,16 @@ export class Overlay {
     for (const label of apart(labels.slice(0, MOST_VALUES), area)) this.values.append(valueLabel(label, area));
   }
 
-  /** Hairlines, thinned where they would crowd. @param {Area} area @param {OverlayState} state */
+  /** Hairlines, an event's with a flag on top, for it is the rarer one. @param {Area} area @param {OverlayState} state */
   drawMarks(area, state) {
-    const lines = [];
-    let last = -Infinity;
-    for (const { x } of state.marks) {
-      const px = Math.round(area.px(x)) + 0.5;
-      const seen = px >= area.left + 1 && px <= area.left + area.width && px - last >= MARKS_APART_PX;
-      if (!seen) continue; // NaN too: an epoch whose end has no place on this axis
-      last = px;
-      lines.push(svg("path", { class: "mw-epoch-mark", d: `M${px},${area.top}V${area.top + area.height}` }));
+    const { top, height } = area;
+    const lines = hairlines(state.marks, area, "epoch").map(({ px }) =>
+      svg("path", { class: "mw-epoch-mark", d: `M${px},${top}V${top + height}` }),
+    );
+    for (const { px } of hairlines(state.marks, area, "event")) {
+      const d = `M${px},${top}V${top + height}`;
+      lines.push(svg("path", { class: "mw-event-mark", "data-testid": "mw-event-mark", d }));
+      lines.push(svg("path", { class: "mw-event-flag", d: `M${px - 4},${top - 5}h8l-4,6z` }));
     }
     if (state.zero && area.y.min < 0 && area.y.max > 0) {
       const py = Math.round(area.py(0)) + 0.5;
@@ -111,16 +112,17 @@ export class Overlay {
 }
 
 /**
- * A line as a path; gaps are gaps.
+ * A line as a path; gaps are gaps, and a point between two of them is a dot.
  * @param {Float64Array} x @param {Float64Array} values @param {Area} area
  */
 export function pathOf(x, values, area) {
-  let [d, pen] = ["", false];
-  for (let i = 0; i < values.length; i++) {
-    const py = area.log && !(values[i] > 0) ? NaN : area.py(values[i]);
-    if (py === py) d += `${pen ? "L" : "M"}${area.px(x[i]).toFixed(1)},${py.toFixed(1)}`;
-    if (py === py && !pen) d += "h0"; // a single point shows as a dot
-    pen = py === py;
+  let d = "";
+  let points = 0; // since the last gap
+  for (let i = 0; i <= values.length; i++) {
+    const py = i < values.length && !(area.log && values[i] <= 0) ? area.py(values[i]) : NaN;
+    if (py === py) d += `${points++ ? "L" : "M"}${area.px(x[i]).toFixed(1)},${py.toFixed(1)}`;
+    else if (points === 1) d += DOT;
+    if (py !== py) points = 0;
   }
   return d;
 }

@@ -1,12 +1,14 @@
 // @ts-check
 // A panel: one tag on screen, with its title, its switches, its plot, and the line below that says what is drawn.
-import { captionOf, summaryOf } from "./caption.js";
+import { captionOf, leftOutWords, summaryOf } from "./caption.js";
 import { MARGIN, hasFreeAxis } from "./chart.js";
-import { h, icon, press, toggle } from "./dom.js";
+import { h, icon, press, setText, toggle } from "./dom.js";
 import { exportItems } from "./export.js";
 import { fillFaults } from "./fault.js";
+import { bytesText } from "./format.js";
 import { epochOf, mainLine } from "./frame.js";
 import { MAP_MARGIN } from "./map.js";
+import { marksUnder } from "./marks.js";
 import { messageOf } from "./message.js";
 import { cellUnder, nearestLine } from "./pick.js";
 import { Plot } from "./plot.js";
@@ -48,6 +50,7 @@ export class Panel {
       onclick: (px, py) => this.onClick(px, py),
     });
     /** @type {Map<string, HTMLElement>} */ this.switches = new Map();
+    this.taken = h("div", { class: "mw-taken", "data-testid": "mw-stage" });
     this.foot = h("div", { class: "mw-panel-foot" });
     this.faults = h("div", { class: "mw-faults", hidden: true });
     this.legend = h("div", { class: "mw-legend", role: "group", "aria-label": "Lines of this panel", hidden: true });
@@ -68,6 +71,7 @@ export class Panel {
       "section",
       { class: "mw-panel", "data-testid": "mw-panel", "data-tag": this.spec.tag, "aria-label": this.spec.title },
       this.head(),
+      this.taken,
       this.toolbar(),
       this.legend,
       this.faults,
@@ -98,7 +102,7 @@ export class Panel {
     return h(
       "header",
       { class: "mw-panel-head" },
-      h("h3", { title: this.spec.stage || this.spec.title }, this.spec.title),
+      h("h3", { title: this.spec.title }, this.spec.title),
       unit,
       h("span", { class: "mw-panel-acts" }, this.large, this.menu.element),
     );
@@ -166,13 +170,15 @@ export class Panel {
   }
 
   menuItems() {
-    const { about, stage } = this.spec;
+    const { about, tag } = this.spec;
+    const bytes = this.board.status.memory_bytes[tag];
     const lines = [
       ["Tells", about?.tells],
       ["Healthy", about?.healthy],
       ["If not", about?.remedy],
-      ["Taken", stage],
-      ["In Python", `inspector.history[${JSON.stringify(this.spec.tag)}]`],
+      ["Taken", this.stage],
+      ["Memory", bytes === undefined ? "" : `keeps copies of tensors: ${bytesText(bytes)}`],
+      ["In Python", `inspector.history[${JSON.stringify(tag)}]`],
     ]
       .filter(([, text]) => text)
       .map(([word, text]) => h("p", {}, h("b", {}, `${word}: `), text ?? ""));
@@ -196,6 +202,11 @@ export class Panel {
     return this.board.view.now.panels[this.spec.tag];
   }
 
+  /** Where in the step the numbers are taken, in words: the newest ones, else as the lens says it. */
+  get stage() {
+    return this.board.status.stages[this.spec.tag] || this.spec.stage || "";
+  }
+
   get isMap() {
     return this.board.isMap(this.index);
   }
@@ -216,6 +227,14 @@ export class Panel {
     this.element.classList.toggle("mw-is-large", large);
     this.element.hidden = now.hidden_panels.includes(this.spec.tag);
     this.updateLegend();
+    this.updateStage();
+  }
+
+  /** Its room is kept where there are no words. */
+  updateStage() {
+    if (this.taken.textContent === this.stage) return;
+    setText(this.taken, this.stage);
+    this.taken.title = this.stage;
   }
 
   /** @param {string} key */
@@ -264,6 +283,8 @@ export class Panel {
     const words = messageOf(this.board, this.index);
     this.plot.say(words);
     this.plot.hatch.hidden = !this.isMap || words !== null;
+    this.plot.noteBelow(words ? "" : leftOutWords(this));
+    this.updateStage();
     this.updateOverlay();
     this.foot.replaceChildren(...captionOf(this));
     fillFaults(this.faults, this.board.status.faults?.filter((fault) => fault.tag === this.spec.tag) ?? []);
@@ -279,7 +300,7 @@ export class Panel {
       strong: (row) => row.name === board.view.now.solo && !this.isMap,
       panel: this.panelView,
       map: this.isMap,
-      marks: board.epochMarks(),
+      marks: board.marks,
       zero: this.spec.kind === "correlation" && !this.isMap,
     });
   }
@@ -296,16 +317,17 @@ export class Panel {
   onMove(px, py) {
     const picked = this.pick(px, py);
     const frame = this.chart.frame;
-    const mark = this.board.epochMarks().find(({ x }) => Math.abs(this.plot.area.px(x) - px) <= NEAR_MARK_PX);
+    const { area } = this.plot;
+    const notes = area.holds(px, py) ? marksUnder(this.board.marks, area, px, NEAR_MARK_PX) : [];
     this.plot.element.classList.toggle("mw-over", Boolean(picked));
     if (picked && frame) {
       const bands = this.isMap ? [] : this.panelView.bands;
       const place = epochOf(this.board.status.epoch_marks ?? [], this.board.lastStep);
       const epoch = (/** @type {number} */ step) => String(Math.max(1, Math.ceil(place(step) - 1e-9)));
-      this.tooltip.show(frame, picked, this.isMap ? [] : this.panelView.lines, bands, epoch);
+      this.tooltip.show(frame, picked, this.isMap ? [] : this.panelView.lines, bands, epoch, notes);
       this.board.light([frame.rows[picked.row].name]);
-    } else if (mark && this.plot.area.holds(px, py)) {
-      this.tooltip.say(mark.text);
+    } else if (notes.length) {
+      this.tooltip.say(notes);
       this.board.light([]);
     } else return this.onLeave();
     this.tooltip.place(px, py, this.plot.element);

@@ -2,10 +2,14 @@
 // The module picker: the model's tree, a search box, kinds, all, none, invert.
 import { h, icon, press, setText, toggle } from "./dom.js";
 import { KINDS, SHOWN_AT_FIRST, allOrSome, grow, matcher } from "./tree.js";
+import { Unwatched } from "./unwatched.js";
 
 /** @typedef {import('./board.js').Board} Board */
 /** @typedef {import('./tree.js').Branch} Branch */
 /** @typedef {import('./types.js').ModuleInfo} ModuleInfo */
+
+const ROW_PX = 22;
+const LEAST_ROWS = 5; // of the tree stay in sight, whatever else is open
 
 export class Picker {
   /** @param {Board} board */
@@ -13,6 +17,8 @@ export class Picker {
     this.board = board;
     this.modules = board.spec.modules;
     /** @type {Map<string, HTMLElement>} name to its row */ this.rows = new Map();
+    /** @type {{list: HTMLElement, open: HTMLElement}[]} */ this.folds = [];
+    /** @type {Map<string, string[]>} name to all that its box shows and hides */ this.together = new Map();
     /** @type {Map<string, {element: HTMLElement, check: HTMLInputElement, names: string[]}>} */ this.groups =
       new Map();
     /** @type {Map<string, HTMLElement>} */ this.kinds = new Map();
@@ -33,16 +39,21 @@ export class Picker {
     this.count = h("span", { class: "mw-count", "data-testid": "mw-count", role: "status" });
     this.list = h("div", { class: "mw-tree", "data-testid": "mw-tree", role: "group", "aria-label": "Modules" });
     this.nothing = h("div", { class: "mw-nothing", hidden: true }, "No module matches.");
+    this.unwatched = new Unwatched(`${board.id}-unwatched`);
     this.element = h(
       "div",
       { class: "mw-picker", id: `${board.id}-picker`, role: "region", "aria-label": "Modules" },
       h("div", { class: "mw-search-box" }, icon("search"), this.search),
       this.kindChips(),
       this.list,
+      this.unwatched.element,
       this.foot(),
     );
-    this.list.append(...grow(this.modules).map((branch) => this.branch(branch, 0)), this.nothing);
+    const tree = grow(this.modules, (name) => board.names.base(name));
+    this.list.style.minHeight = `${Math.min(this.modules.length + 1, LEAST_ROWS) * ROW_PX}px`;
+    this.list.append(...tree.map((branch) => this.branch(branch, 0)), this.nothing);
     this.update();
+    this.updateStatus();
   }
 
   kindChips() {
@@ -76,15 +87,16 @@ export class Picker {
 
   /** @param {Branch} branch @param {number} level @returns {HTMLElement} */
   branch(branch, level) {
-    const own = branch.module ? this.row(branch.module, branch.label, level) : null;
-    if (!branch.children.length && own) return own;
+    const own = branch.module ? this.row(branch.module, branch.label, level, branch.further) : null;
+    if (!branch.children.length && !branch.further.length && own) return own;
     const inner = h(
       "div",
       { class: "mw-branch-inner" },
       ...branch.children.map((child) => this.branch(child, level + 1)),
     );
     const head = own ?? this.group(branch, level, inner);
-    const whole = h("div", { class: "mw-branch" }, head, inner);
+    const further = own && branch.further.length ? this.further(branch, level, own) : null;
+    const whole = h("div", { class: "mw-branch" }, head, further, inner);
     this.groups.get(branch.path) ??
       this.groups.set(branch.path, { element: whole, check: document.createElement("input"), names: branch.modules });
     return whole;
@@ -125,9 +137,42 @@ export class Picker {
     return head;
   }
 
-  /** @param {ModuleInfo} module @param {string} label @param {number} level */
-  row(module, label, level) {
-    const check = checkbox(`Show ${module.name}`, () => this.showThese([module.name], check.checked));
+  /**
+   * Later calls and further outputs of a module: folded away behind their number, at the end of its row.
+   * @param {Branch} branch @param {number} level @param {HTMLElement} row
+   */
+  further(branch, level, row) {
+    const list = h(
+      "div",
+      { class: "mw-branch-inner", hidden: true },
+      ...branch.further.map(({ module, label }) => this.row(/** @type {ModuleInfo} */ (module), label, level + 1, [])),
+    );
+    const what = `${branch.further.length} more calls and outputs of ${branch.path}`;
+    const open = h(
+      "button",
+      {
+        type: "button",
+        class: "mw-further",
+        "data-testid": "mw-further",
+        "aria-expanded": "false",
+        "aria-label": what,
+        title: what,
+        onclick: () => {
+          list.hidden = !list.hidden;
+          open.setAttribute("aria-expanded", String(!list.hidden));
+        },
+      },
+      `+${branch.further.length}`,
+    );
+    row.append(open);
+    this.folds.push({ list, open });
+    return list;
+  }
+
+  /** @param {ModuleInfo} module @param {string} label @param {number} level @param {Branch[]} further its calls and outputs */
+  row(module, label, level, further) {
+    const names = [module.name, ...further.map(({ path }) => path)];
+    const check = checkbox(`Show ${module.name}`, () => this.showThese(names, check.checked));
     check.setAttribute("data-testid", "mw-check");
     const name = h(
       "button",
@@ -138,7 +183,7 @@ export class Picker {
         "aria-pressed": "false",
         title: `${module.name}: ${module.type}${module.note ? `\n${module.note}` : ""}\nClick to see it alone`,
         onclick: () => this.board.solo(module.name),
-        onfocus: () => this.board.light([module.name]),
+        onfocus: () => this.board.light(names),
         onblur: () => this.board.light(this.found()),
       },
       h("span", { class: "mw-name-text" }, label),
@@ -152,10 +197,10 @@ export class Picker {
       swatch,
       name,
     );
-    if (module.note) row.classList.add("mw-unwatched");
-    row.addEventListener("pointerenter", () => this.board.light([module.name]));
+    row.addEventListener("pointerenter", () => this.board.light(names));
     row.addEventListener("pointerleave", () => this.board.light(this.found()));
     this.rows.set(module.name, row);
+    this.together.set(module.name, names);
     return row;
   }
 
@@ -177,7 +222,11 @@ export class Picker {
     const listed = new Set(this.listed());
     for (const [name, row] of this.rows) row.hidden = !listed.has(name);
     for (const { element, names } of this.groups.values()) element.hidden = !names.some((name) => listed.has(name));
+    const speaksOfCalls = /[#[]/.test(this.search.value);
+    for (const { list, open } of this.folds)
+      list.hidden = open.getAttribute("aria-expanded") !== "true" && !speaksOfCalls;
     this.nothing.hidden = listed.size > 0;
+    this.unwatched.filter(matcher(this.search.value));
     this.board.light(this.found());
   }
 
@@ -226,7 +275,9 @@ export class Picker {
     const set = new Set(shown);
     for (const [name, row] of this.rows) {
       const check = /** @type {HTMLInputElement} */ (row.querySelector("input"));
-      check.checked = set.has(name);
+      const state = allOrSome(this.together.get(name) ?? [name], set);
+      check.checked = state === true;
+      check.indeterminate = state === "mixed";
       row.classList.toggle("mw-off", !set.has(name));
       row.classList.toggle("mw-solo", solo === name);
       press(/** @type {Element} */ (row.querySelector(".mw-name")), solo === name);
@@ -248,13 +299,22 @@ export class Picker {
     this.updateCount(shown);
   }
 
+  updateStatus() {
+    this.unwatched.update(this.board.status.unwatched);
+  }
+
   /** @param {string[]} shown */
   updateCount(shown) {
-    const first = this.board.isFirstChoice && shown.length < this.board.names.watched.length;
-    setText(this.count, `${shown.length} of ${this.board.names.watched.length}`);
-    this.count.title = first ? `${SHOWN_AT_FIRST} modules spread over the depth are shown at first` : "modules shown";
+    const first = this.board.isFirstChoice && shown.length < this.modules.length;
+    const some = shown.length === SHOWN_AT_FIRST; // else every module, and only further calls and outputs are left out
+    setText(this.count, `${shown.length} of ${this.modules.length}`);
+    this.count.title = !first
+      ? "modules shown"
+      : some
+        ? `${SHOWN_AT_FIRST} modules spread over the depth are shown at first`
+        : "Every module is shown at first, without its further calls and outputs";
     this.count.classList.toggle("mw-first", first);
-    if (first) this.count.append(h("small", {}, ", spread over depth"));
+    if (first) this.count.append(h("small", {}, some ? ", spread over depth" : ", first calls"));
   }
 }
 

@@ -1,11 +1,13 @@
 // @ts-check
 // A bqplot figure inside our own element, with the overlay above it, and the pointer.
 import { MARGIN } from "./chart.js";
-import { h } from "./dom.js";
+import { h, setAttributes, setText } from "./dom.js";
 import { Area, Overlay } from "./overlay.js";
 
 /** @typedef {import('./chart.js').Chart} Chart */
 /** @typedef {import('./types.js').Model} Model */
+
+const EDGE_PX = 2;
 
 export class Plot {
   /**
@@ -20,11 +22,13 @@ export class Plot {
     this.host = h("div", { class: "mw-figure" });
     this.hatch = h("div", { class: "mw-hatch", hidden: true });
     this.message = h("div", { class: "mw-message", hidden: true });
+    this.note = h("div", { class: "mw-plot-note", "data-testid": "mw-plot-note", hidden: true });
     this.element = h(
       "div",
       { class: "mw-plot", role: "img" },
       this.hatch,
       this.host,
+      this.note,
       this.overlay.element,
       this.message,
     );
@@ -36,7 +40,18 @@ export class Plot {
     this.size = { width: 0, height: 0 };
     this.resize = new ResizeObserver(() => this.onResize(events.onresize));
     this.resize.observe(this.element);
+    // bqplot hides a figure that it happened to measure while there was no room for it, and may never look again
+    this.hiding = new MutationObserver(() => this.view.el.style.visibility === "hidden" && this.showAgain());
     this.listen(events);
+  }
+
+  /** Where there is room now; where there is none, the next change of size tells. */
+  showAgain() {
+    requestAnimationFrame(() => {
+      const { clientWidth: width, clientHeight: height } = this.host;
+      const { left, right, top, bottom } = this.chart.margin;
+      if (!this.closed && width > left + right + 1 && height > top + bottom + 1) this.relayout();
+    });
   }
 
   /** @param {{onmove: (px: number, py: number) => void, onleave: () => void, onclick: (px: number, py: number) => void}} events */
@@ -63,6 +78,7 @@ export class Plot {
     if (this.closed) return;
     await this.chart.findViews();
     this.ready = true;
+    this.hiding.observe(view.el, { attributes: true, attributeFilter: ["style"] });
     this.relayout();
   }
 
@@ -86,7 +102,21 @@ export class Plot {
     this.view.visible = true; // its own watch on the screen may not have reported yet
     this.view.should_relayout = true;
     this.view.relayoutImpl();
+    this.widenClip();
     this.chart.finish();
+  }
+
+  /** A line along an edge of the axes, and a dot at their end, are not cut in half. */
+  widenClip() {
+    const rect = this.host.querySelector("clipPath rect");
+    const { margin } = this.chart;
+    if (!rect) return;
+    setAttributes(rect, {
+      x: -EDGE_PX,
+      y: -EDGE_PX,
+      width: Math.max(0, this.size.width - margin.left - margin.right) + 2 * EDGE_PX,
+      height: Math.max(0, this.size.height - margin.top - margin.bottom) + 2 * EDGE_PX,
+    });
   }
 
   /**
@@ -108,9 +138,16 @@ export class Plot {
     if (words) this.message.replaceChildren(...words);
   }
 
+  /** Words at the foot of the picture, which take no room. @param {string} words */
+  noteBelow(words) {
+    setText(this.note, words);
+    this.note.hidden = !words;
+  }
+
   close() {
     this.closed = true;
     this.resize.disconnect();
+    this.hiding.disconnect();
     this.view?.remove();
     void this.chart.findViews();
   }

@@ -156,22 +156,33 @@ export class PanelStore {
 
   /** @param {number} step */
   find(step) {
+    const row = this.rowAfter(step) - 1;
+    return row >= 0 && this.steps[row] === step ? row : -1;
+  }
+
+  /** The first row of a later step. @param {number} step */
+  rowAfter(step) {
     let low = 0;
     let high = this.n;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.steps[middle] < step) low = middle + 1;
+      if (this.steps[middle] <= step) low = middle + 1;
       else high = middle;
     }
-    return low < this.n && this.steps[low] === step ? low : -1;
+    return low;
   }
 
-  /** Seconds at a step; at the end of its bin where it has been folded; NaN for a step that has no row. @param {number} step */
+  /**
+   * Seconds at a step, or at the newest row before it; at the end of its bin where it has been folded; NaN where there is
+   * none.
+   * @param {number} step
+   */
   secondsAt(step) {
-    const row = this.find(step);
+    const row = this.rowAfter(step) - 1;
     if (row >= 0) return this.seconds[row];
-    for (let i = 0; i < this.bins.n; i++) if (this.bins.step[i] >= step) return this.bins.seconds[i];
-    return NaN;
+    const { n, step: ends, seconds } = this.bins;
+    for (let i = 0; i < n; i++) if (ends[i] >= step) return seconds[i];
+    return n ? seconds[n - 1] : NaN;
   }
 
   makeRoom() {

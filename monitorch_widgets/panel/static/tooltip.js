@@ -5,6 +5,7 @@ import { countText, valueText } from "./format.js";
 
 /** @typedef {import('./frame.js').Frame} Frame */
 /** @typedef {import('./pick.js').Picked} Picked */
+/** @typedef {{text: string, facts: [string, string][]}} Note */
 
 export class Tooltip {
   constructor() {
@@ -17,9 +18,9 @@ export class Tooltip {
 
   /**
    * @param {Frame} frame @param {Picked} picked @param {string[]} lines that are shown @param {string[]} bands
-   * @param {(step: number) => string} epoch where a step stands in epochs, in words
+   * @param {(step: number) => string} epoch where a step stands in epochs, in words @param {Note[]} notes on hairlines
    */
-  show(frame, { row, line, window }, lines, bands, epoch) {
+  show(frame, { row, line, window }, lines, bands, epoch, notes) {
     const { name, colour } = frame.rows[row];
     const stats = frame.windows.stats[row];
     const head = h(
@@ -37,13 +38,14 @@ export class Tooltip {
     if (bands.includes("min-max"))
       rows.push(factRow("min–max", `${valueText(stats.min[window])} – ${valueText(stats.max[window])}`));
     const steps = factRow(...stepWords(frame, window));
-    this.element.replaceChildren(head, steps, factRow("epoch", epoch(frame.windows.to[window])), ...rows);
+    const rest = notes.flatMap(noteRows);
+    this.element.replaceChildren(head, steps, factRow("epoch", epoch(frame.windows.to[window])), ...rows, ...rest);
     this.element.hidden = false;
   }
 
-  /** @param {string} text */
-  say(text) {
-    this.element.replaceChildren(h("div", { class: "mw-tooltip-head" }, text));
+  /** @param {Note[]} notes */
+  say(notes) {
+    this.element.replaceChildren(...notes.flatMap(noteRows));
     this.element.hidden = false;
   }
 
@@ -54,6 +56,11 @@ export class Tooltip {
     this.element.style.left = `${Math.max(2, left)}px`;
     this.element.style.top = `${Math.max(2, Math.min(y - height / 2, within.clientHeight - height - 2))}px`;
   }
+}
+
+/** A hairline in words. @param {Note} note */
+function noteRows({ text, facts }) {
+  return [h("div", { class: "mw-tooltip-note" }, text), ...facts.map(([word, value]) => factRow(word, value))];
 }
 
 /** @param {string} word @param {string} value */

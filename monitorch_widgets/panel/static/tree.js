@@ -4,8 +4,11 @@
 /** @typedef {import('./types.js').ModuleInfo} ModuleInfo */
 
 /**
- * A group ('features') or a module ('features.conv1'). `modules` are all names at and below it, in model order.
- * @typedef {{label: string, path: string, module: ModuleInfo | null, children: Branch[], modules: string[]}} Branch
+ * A group ('features') or a module ('features.conv1'). `modules` are all names at and below it, in model order; `further`
+ * are its later calls ('features.conv1#2') and further outputs, which are in no `children`.
+ * @typedef {{
+ *   label: string, path: string, module: ModuleInfo | null, children: Branch[], modules: string[], further: Branch[],
+ * }} Branch
  */
 
 /** How many modules are shown until a person chooses. */
@@ -22,13 +25,15 @@ export const KINDS = [
 
 /**
  * @param {ModuleInfo[]} modules
+ * @param {(name: string) => string} baseOf the module that a later call or a further output belongs to, else the name itself
  * @returns {Branch[]}
  */
-export function grow(modules) {
+export function grow(modules, baseOf) {
   /** @type {Branch} */
   const root = branch("", "", null);
   for (const module of modules) {
-    const parts = module.name.split(".").filter(Boolean);
+    const base = baseOf(module.name);
+    const parts = base.split(".").filter(Boolean);
     let at = root;
     parts.forEach((part, i) => {
       const path = parts.slice(0, i + 1).join(".");
@@ -37,14 +42,15 @@ export function grow(modules) {
       next.modules.push(module.name);
       at = next;
     });
-    at.module = module;
+    if (base === module.name) at.module = module;
+    else at.further.push({ ...branch(module.name.slice(base.length), module.name, module), modules: [module.name] });
   }
   return root.children.map(shortened);
 }
 
 /** @param {string} label @param {string} path @param {ModuleInfo | null} module @returns {Branch} */
 function branch(label, path, module) {
-  return { label, path, module, children: [], modules: [] };
+  return { label, path, module, children: [], modules: [], further: [] };
 }
 
 /**
@@ -75,7 +81,8 @@ export function matcher(query) {
   return (module) => {
     const [name, type] = [module.name.toLowerCase(), module.type.toLowerCase()];
     const last = name.slice(name.lastIndexOf(".") + 1);
-    return tests.some((test) => test(name) || test(last) || test(type));
+    const names = [name, last, ...[name, last].map((text) => text.replace(/(?<=.)[#[].*$/, ""))]; // of any call and output
+    return tests.some((test) => test(type) || names.some(test));
   };
 }
 

@@ -23,9 +23,18 @@
 /** @typedef {{lens: string, tag: string, module: string, step: number, words: string, traceback: string}} Fault */
 
 /**
+ * Something that happened between two readings; `step` and `last_step` count finished steps.
+ * @typedef {{kind: string, step: number, last_step: number, count: number, words: string}} TrainingEvent
+ */
+
+/** A hairline on the x axis and its tooltip: a sentence, and facts below it. */
+/** @typedef {{x: number, kind: 'epoch' | 'event', text: string, facts: [string, string][]}} Mark */
+
+/**
  * @typedef {{
  *   state: string, epoch: number, step: number, phase: string, steps_per_s: number, elapsed_s: number,
- *   epoch_marks: [number, number][], faults: Fault[],
+ *   epoch_marks: [number, number][], faults: Fault[], events: TrainingEvent[], stages: Record<string, string>,
+ *   memory_bytes: Record<string, number>, unwatched: ModuleInfo[],
  * }} Status
  */
 

@@ -1,6 +1,6 @@
 // @ts-check
 // The view: everything that decides what is drawn. The page owns it, and tells Python of each change without waiting.
-import { spread } from "./tree.js";
+import { SHOWN_AT_FIRST, spread } from "./tree.js";
 
 /** @typedef {import('./types.js').View} View */
 /** @typedef {import('./types.js').Spec} Spec */
@@ -32,7 +32,7 @@ export function wholeView(given, spec) {
   }
   return {
     seq: from.seq ?? 0,
-    shown: from.shown ? [...from.shown] : spread(names),
+    shown: from.shown ? [...from.shown] : atFirst(names),
     x: from.x ?? "step",
     window: from.window ?? "auto",
     smooth: from.smooth ?? 0,
@@ -42,6 +42,14 @@ export function wholeView(given, spec) {
     hidden_panels: from.hidden_panels ? [...from.hidden_panels] : [],
     panels,
   };
+}
+
+/**
+ * What is shown until a person chooses: everything, or some modules, each without its later calls and further outputs.
+ * @param {string[]} names
+ */
+export function atFirst(names) {
+  return names.length <= SHOWN_AT_FIRST ? [...names] : spread(bases(names));
 }
 
 /**
@@ -72,6 +80,28 @@ export function ownerOf(modules) {
     }
     return null;
   };
+}
+
+/**
+ * The module of a name that stands for one of its later calls ('layer#2') or further outputs ('rnn[1][0]'); the name
+ * itself where it is none of these, or where nobody knows such a module.
+ * @param {Set<string>} known
+ * @param {string} name
+ */
+export function baseOf(known, name) {
+  for (let end = 1; end < name.length; end++) {
+    if ("#[".includes(name[end]) && known.has(name.slice(0, end))) return name.slice(0, end);
+  }
+  return name;
+}
+
+/**
+ * Names without those of later calls and further outputs.
+ * @param {string[]} names
+ */
+export function bases(names) {
+  const known = new Set(names);
+  return names.filter((name) => baseOf(known, name) === name);
 }
 
 /** Holds the view, tells Python, and calls back whoever shows it. */

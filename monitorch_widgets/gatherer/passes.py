@@ -1,0 +1,193 @@
+"""The passes of a step: where the forward pass is, how many backward passes there were, and what became of them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from monitorch_widgets.preprocessor import StepBuffer
+
+from .calls import CallNumbers
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a parameter is. Weak references to the parameter itself would forbid torch to swap it for another."""
+
+    module: weakref.ref[nn.Module]
+    name: str
+
+    @property
+    def parameter(self) -> nn.Parameter | None:
+        module = self.module()
+        if module is None or self.name not in module._parameters:
+            return None
+        return module._parameters[self.name]
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A gradient as a backward pass left it; one stands for all, since loops treat them alike."""
+
+    place: _Place
+    gradient: weakref.ref[Tensor]
+    version: int
+
+    @property
+    def touched(self) -> bool:
+        """Whether it was replaced, dropped, or written to since."""
+        gradient = self._now()
+        return gradient is None or gradient is not self.gradient() or gradient._version != self.version
+
+    @property
+    def dropped(self) -> bool:
+        """Whether it was replaced, dropped, or filled with zeros since."""
+        gradient = self._now()
+        if gradient is None or gradient is not self.gradient():
+            return True
+        # Looking at values waits for the device, but only in loops that write to gradients and then make no step.
+        return gradient._version != self.version and not bool(gradient.any())
+
+    def _now(self) -> Tensor | None:
+        parameter = self.place.parameter
+        return None if parameter is None else parameter.grad
+
+
+class Passes:
+    """Follows the forward and backward passes of one model between its steps.
+
+    Parameters
+    ----------
+    buffer : StepBuffer
+        Of the inspector; told whether the running forward pass began with gradients enabled.
+
+    Attributes
+    ----------
+    calls : CallNumbers
+        Tells the calls of a module apart.
+    count : int
+        Backward passes since the last step.
+    on_dropped : callable
+        Called as ``on_dropped(mark)`` when a backward pass begins and finds that the gradients of those before it went
+        away without a step; `mark` is the number of pushes into the buffer when they ended.
+    """
+
+    def __init__(self, buffer: StepBuffer) -> None:
+        self.calls = CallNumbers()
+        self.count = 0
+        self.on_dropped: Callable[[int], None] = _ignore
+        self._buffer = buffer
+        self._inside = False
+        self._running = False
+        self._closure = False
+        self._task = -1
+        self._mark = 0
+        self._left: _Left | None = None
+        self._versions: list[int] = []
+        self._places: list[_Place] = []
+
+    def watch(self, model: nn.Module) -> None:
+        """Follow a model."""
+        self._places = [
+            _Place(weakref.ref(part), name) for part in model.modules() for name, _ in part._parameters.items()
+        ]
+        self.step_ends()
+
+    def forward_begins(self) -> None:
+        """Note that the model was called."""
+        if not in_backward():
+            self.calls.restart()
+            self._inside, self._running = True, False
+            self._buffer.grad_outside = torch.is_grad_enabled()
+
+    def forward_ends(self) -> None:
+        """Note that the model returns."""
+        if not in_backward():
+            self.calls.restart()
+            self._inside, self._buffer.grad_outside = False, None
+
+    def name_of_call(self, key: int, name: str, *, repeated: bool) -> str:
+        """Name of the series for a call of a module, which runs now or has just run."""
+        if repeated:
+            return self.calls.repeated(key, name)
+        self._running = False
+        if not self._inside and not torch.is_grad_enabled():
+            return name  # nothing would ever end this count: neither the model returns, nor a backward pass begins
+        return self.calls.name(key, name)
+
+    def backward_runs(self) -> None:
+        """Note that a backward pass has reached an output; only the first note of each pass counts."""
+        task = _task()
+        if self._running or (task == self._task and task != -1):
+            return
+        self._task, self._running = task, True
+        self.calls.restart()
+        if self._left is not None and not self._closure and self._left.dropped:
+            self.on_dropped(self._mark)
+            self.count = 0
+        self.count += 1
+        self._versions = [_version(place.parameter) for place in self._places]
+        _at_the_end(self._backward_ends)
+
+    def _backward_ends(self) -> None:
+        self._running = False
+        for place, version in zip(self._places, self._versions, strict=True):
+            if _version(place.parameter) != version:
+                self._left = _left(place)
+                self._mark = self._buffer.pushes
+                return
+        self.count -= 1  # it was made for something else than the parameters, a gradient penalty or the like
+
+    @property
+    def touched(self) -> bool:
+        """Whether gradients were changed since the last backward pass: unscaled, clipped, or the like."""
+        return self._left is not None and self._left.touched
+
+    def step_begins(self, closure: bool) -> None:
+        """Note that the optimizer runs, with a closure or not; a closure may compute gradients many times."""
+        self._closure = closure
+
+    def step_ends(self) -> None:
+        """Note that the gradients were used."""
+        self._closure = False
+        self.calls.restart()
+        self.count, self._left = 0, None
+        self._inside = self._running = False
+        self._buffer.grad_outside = None
+
+
+def in_backward() -> bool:
+    """Whether a backward pass is running: a forward pass in there repeats one for activation checkpointing."""
+    return _task() != -1
+
+
+def _task() -> int:
+    current = getattr(torch._C, "_current_graph_task_id", None)  # private: without it, repetitions count
+    return -1 if current is None else int(current())
+
+
+def _at_the_end(callback: Callable[[], None]) -> None:
+    """Call something when the running backward pass ends; not at all where torch does not let us."""
+    try:
+        torch.autograd.Variable._execution_engine.queue_callback(callback)
+    except (AttributeError, RuntimeError):
+        callback()
+
+
+def _version(parameter: nn.Parameter | None) -> int:
+    """How often the gradient of a parameter was written to, told apart from one gradient to the next; 0 for none."""
+    gradient = None if parameter is None else parameter.grad
+    return 0 if gradient is None else hash((id(gradient), gradient._version))
+
+
+def _left(place: _Place) -> _Left | None:
+    gradient = None if place.parameter is None else place.parameter.grad
+    return None if gradient is None else _Left(place, weakref.ref(gradient), gradient._version)
+
+
+def _ignore(mark: int) -> None:
+    pass

@@ -1,0 +1,103 @@
+"""The inspector's arguments, checked when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import TYPE_CHECKING
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
+from monitorch_widgets.lens import AbstractLens
+
+from .defaults import default_lenses
+
+if TYPE_CHECKING:
+    from monitorch_widgets.visualizer import AbstractVisualizer
+
+
+def rank() -> int:
+    """Rank of this process under ``torch.distributed``; 0 without it."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def made_visualizer(visualizer: str | AbstractVisualizer) -> AbstractVisualizer:
+    """The visualizer of a name, or the one that was given."""
+    from monitorch_widgets.visualizer import make_visualizer  # late: it may bring the widget libraries
+
+    return make_visualizer(visualizer)
+
+
+def checked_model(module: object) -> nn.Module:
+    """Return `module` if hooks can be put on it."""
+    if not isinstance(module, nn.Module):
+        raise ArgumentTypeError(
+            f"expected a torch.nn.Module to attach to; received {type(module).__name__}. "
+            "Pass the model itself, e.g. PyTorchInspector(module=model)."
+        )
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ArgumentTypeError(
+            f"expected a model written in Python; received {type(module).__name__}, compiled by torch.jit, which "
+            "takes no hooks. Pass the module it was made of."
+        )
+    return module
+
+
+def checked_lenses(lenses: object) -> list[AbstractLens]:
+    """Return the lenses as a list; the default ones for None."""
+    if lenses is None:
+        return default_lenses()
+    if isinstance(lenses, AbstractLens) or not isinstance(lenses, Iterable):
+        raise ArgumentTypeError(f"expected a list of lenses; received {lenses!r}. Put it in a list: [OutputNorm()].")
+    found: list[AbstractLens] = []
+    for lens in lenses:
+        if not isinstance(lens, AbstractLens):
+            hint = f" Call it: {lens.__name__}()." if isinstance(lens, type) else ""
+            raise ArgumentTypeError(f"expected a lens, e.g. lens.OutputNorm(); received {lens!r}.{hint}")
+        if any(lens is other for other in found):
+            raise ArgumentError(f"expected each lens once; received {type(lens).__name__} twice. Make a second one.")
+        found.append(lens)
+    return found
+
+
+def checked_depth(depth: object) -> int:
+    """Return the depth at which modules count as leaves."""
+    if isinstance(depth, Integral) and not isinstance(depth, bool) and int(depth) >= -1:
+        return int(depth)
+    raise ArgumentError(f"expected depth to be an integer of at least 0, or -1 for all; received {depth!r}")
+
+
+def checked_text(argument: str, text: object, usual: str) -> str:
+    """Return `text` if it is a string."""
+    if isinstance(text, str):
+        return text
+    raise ArgumentTypeError(f"expected {argument} to be a string; received {text!r}. Use {usual!r}.")
+
+
+def checked_switch(argument: str, value: object) -> bool:
+    """Return `value` if it is True or False."""
+    if isinstance(value, bool):
+        return value
+    raise ArgumentTypeError(f"expected {argument} to be True or False; received {value!r}.")
+
+
+def checked_overhead(fraction: object) -> float:
+    """Return the fraction of the training time that watching may take."""
+    if isinstance(fraction, Real) and 0 < float(fraction) <= 1:
+        return float(fraction)
+    raise ArgumentError(f"expected max_overhead to be a fraction in (0, 1]; received {fraction!r}. Use 0.05 for 5 %.")
+
+
+def checked_epoch(epoch: object) -> int | None:
+    """Return the number of an epoch, or None."""
+    if epoch is None:
+        return None
+    if isinstance(epoch, Integral):
+        return int(epoch)
+    raise ArgumentTypeError(
+        f"expected epoch to be an integer, the number of the epoch that begins; received {epoch!r}. "
+        "Call tick_epoch() to count by one."
+    )

@@ -1,0 +1,46 @@
+"""What happened between two readings, like a step that was skipped."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+from monitorch_widgets.values import Event
+
+_KEPT = 200
+
+OVERFLOW = "The step was skipped: a gradient scaler found infinity or NaN in the gradients."
+DROPPED = (
+    "No step was made of the gradients of a backward pass: a gradient scaler found infinity or NaN in them, or the "
+    "loop set them to zero."
+)
+
+
+class Events:
+    """The newest events of a run; those of one kind that follow each other step by step are one.
+
+    Examples
+    --------
+    >>> events = Events()
+    >>> for step in (3, 4, 9):
+    ...     events.add("skipped", step, "No step was made.")
+    >>> [(event.step, event.last_step, event.count) for event in events.all]
+    [(3, 4, 2), (9, 9, 1)]
+    """
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque(maxlen=_KEPT)
+
+    @property
+    def all(self) -> tuple[Event, ...]:
+        """The events, the oldest first."""
+        return tuple(self._events)
+
+    def add(self, kind: str, step: int, words: str) -> None:
+        """Note that something happened when `step` steps were finished."""
+        last = next((event for event in reversed(self._events) if event.kind == kind), None)
+        if last is None or last.words != words or step > last.last_step + 1:
+            self._events.append(Event(kind, step, step, 1, words))
+        else:
+            place = self._events.index(last)
+            self._events[place] = replace(last, last_step=max(step, last.last_step), count=last.count + 1)

@@ -1,0 +1,69 @@
+"""How each step went: the stage of its readings, and whether it was made at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch.optim import Optimizer
+
+from monitorch_widgets.gatherer import InspectorState
+from monitorch_widgets.history import History
+from monitorch_widgets.values import ChartSpec
+
+from .arrivals import Arrivals
+from .events import DROPPED, OVERFLOW, Events
+from .stages import StepTaken, stage_of
+
+_LATE = 3  # steps whose readings may still be on their way
+
+
+class StepLog:
+    """Notes how steps go, so that readings can say at which stage they were taken.
+
+    Parameters
+    ----------
+    state : InspectorState
+        Of the inspector; its passes tell when gradients went away without a step.
+    arrivals : Arrivals
+        Loses what was read for a step that was not made.
+    events : Events
+        Where skipped steps are noted.
+    """
+
+    def __init__(self, state: InspectorState, arrivals: Arrivals, events: Events) -> None:
+        self._state = state
+        self._arrivals = arrivals
+        self._events = events
+        self._taken: dict[int, StepTaken] = {}
+        state.passes.on_dropped = self._dropped
+
+    def saw_step(self, optimizer: Optimizer | None) -> None:
+        """Note a step, right before it is made."""
+        passes, closure = self._state.passes, self._state.hooks.closure
+        self._taken[self._state.buffer.step] = StepTaken(passes.count, passes.touched, optimizer is not None, closure)
+        overflow = getattr(optimizer, "found_inf", None)  # a gradient scaler leaves it to a fused optimizer
+        if isinstance(overflow, torch.Tensor):
+            self._state.buffer.push(overflow.detach().reshape(1).float(), self._overflow_known)
+
+    def note_stages(self, history: History, specs: Iterable[ChartSpec]) -> None:
+        """Tell each series how the newest step that has arrived went."""
+        for spec in specs:
+            series = history.declare(spec.tag)
+            if series.newest_step in self._taken:
+                series.note_stage(series.newest_step, stage_of(spec, self._taken[series.newest_step]))
+        for step in sorted(self._taken)[:-_LATE]:
+            del self._taken[step]
+
+    def clear(self) -> None:
+        """Forget the steps; events stay."""
+        self._taken.clear()
+
+    def _overflow_known(self, values: list[float], step: int) -> None:
+        if values[0] > 0:
+            self._events.add("skipped", step, OVERFLOW)
+
+    def _dropped(self, mark: int) -> None:
+        self._state.buffer.withdraw(mark)
+        self._arrivals.withdraw(self._state.buffer.step)
+        self._events.add("skipped", self._state.buffer.step, DROPPED)

@@ -1,0 +1,198 @@
+"""What of the model is watched, and what is not, with the reason."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from monitorch_widgets.gatherer import Hooks
+from monitorch_widgets.gatherer.module_hooks import NOT_CALLED, hookable
+from monitorch_widgets.values import ModuleInfo
+
+from .modules import Place, places
+
+_UNSEEN = (
+    "no forward pass of this model was seen: a copy of it is trained, or it was compiled before attach() "
+    "(attach to the compiled model)"
+)
+_FROZEN = "frozen (requires_grad is False), so it has no gradients"
+_NO_GRADIENT = "no gradient has reached it so far"
+_PATIENCE = 2  # steps after which a missing call or gradient is told: optimizers may take turns
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A place without its module, which the inspector must not keep alive."""
+
+    info: ModuleInfo
+    module: weakref.ref[nn.Module]
+    key: int
+    called: bool  # whether calls are to be expected
+
+    @staticmethod
+    def of(place: Place) -> _Known:
+        called = place.leaf and not place.container and not place.why_not
+        return _Known(place.info, weakref.ref(place.module), id(place.module), called)
+
+
+class Watch:
+    """The modules of one model, and what became of each.
+
+    Parameters
+    ----------
+    hooks : Hooks
+        Where modules note that they were called.
+    depth : int
+        Depth at which modules count as leaves; -1 for those without submodules.
+    prefix : str
+        What stands between the parts of a name.
+
+    Attributes
+    ----------
+    title : str
+        Class name of the model.
+    """
+
+    def __init__(self, hooks: Hooks, depth: int, prefix: str) -> None:
+        self._hooks = hooks
+        self._how = (depth, prefix)
+        self._known: list[_Known] = []
+        self._model: weakref.ref[nn.Module] | None = None
+        self._without: list[_Parameter] = []
+        self._steps = 0
+        self._last: list[ModuleInfo] | None = []  # what was known when it ended
+        self.title = "no model"
+
+    def begin(self, model: nn.Module) -> list[Place]:
+        """Look at a model: its places in model order."""
+        found = places(model, *self._how)
+        self.title = type(model).__name__
+        self._model = weakref.ref(model)
+        self._known = [_Known.of(place) for place in found]
+        self._without = list(_parameters(found))
+        self._steps, self._last = 0, None
+        return found
+
+    @property
+    def model(self) -> nn.Module | None:
+        """The model, while it is there."""
+        return None if self._model is None else self._model()
+
+    @property
+    def infos(self) -> list[ModuleInfo]:
+        """The modules in model order."""
+        return [known.info for known in self._known]
+
+    def with_series(self, names: Iterable[str]) -> list[ModuleInfo]:
+        """The modules in model order, and behind each the `names` of series that are a part or a call of it."""
+        known = {info.name: info for info in self.infos}
+        rank = {name: i for i, name in enumerate(known)}
+        owners = {name: name if name in known else _owner(name, known) for name in dict.fromkeys(names)}
+        ours = [name for name in owners if owners[name]]  # the history may hold names of a model before this one
+        ours.sort(key=lambda name: (rank[owners[name]], name != owners[name]))
+        return [known.get(name) or replace(known[owners[name]], name=name, activation=False) for name in ours]
+
+    def end(self) -> None:
+        """Stop looking; what is known stays."""
+        self._last = self.all
+        self._model, self._without = None, []
+
+    def saw_gradients(self) -> None:
+        """Note which parameters have gradients, at a step."""
+        self._steps += 1
+        if self._without:
+            self._without = [kept for kept in self._without if kept.lacks_gradient]
+
+    # ------------------------------------------------------------------ what is not watched
+
+    @property
+    def all(self) -> list[ModuleInfo]:
+        """Every module, then the parameters without gradients; `note` has the reason of what is not watched."""
+        if self._last is not None:
+            return self._last
+        notes = self._notes()
+        return [replace(known.info, note=notes.get(known.key, "")) for known in self._known] + self._no_gradients()
+
+    @property
+    def unwatched(self) -> list[ModuleInfo]:
+        """Only what is not watched."""
+        return [info for info in self.all if info.note]
+
+    def _notes(self) -> dict[int, str]:
+        notes = {known.key: known.info.note for known in self._known}
+        if self._steps < _PATIENCE:
+            return notes
+        heard = {known.key: self._hooks.by_key(known.key) for known in self._known if known.called}
+        told = {key: listeners.note for key, listeners in heard.items() if listeners is not None}
+        unseen = told and set(told.values()) == {NOT_CALLED}
+        return {**notes, **{key: _UNSEEN if unseen else note for key, note in told.items()}}
+
+    def _no_gradients(self) -> list[ModuleInfo]:
+        """Parameters that never had a gradient, one entry for those of a module that share the reason."""
+        if self._steps < _PATIENCE:
+            return []
+        groups: dict[tuple[int, str], list[str]] = {}
+        for kept in self._without:
+            parameter = kept.parameter
+            if parameter is not None:
+                why = _NO_GRADIENT if parameter.requires_grad else _FROZEN
+                groups.setdefault((kept.key, why), []).append(kept.shown)
+        names = {known.key: known.info.name for known in self._known}
+        return [ModuleInfo(names[k], ", ".join(which), "other", note=why) for (k, why), which in groups.items()]
+
+    # ------------------------------------------------------------------ changes of the model
+
+    def changes(self) -> tuple[list[str], list[str]]:
+        """Names of modules that came since, and of those that went."""
+        model = self.model
+        now = {} if model is None else {place.name: id(place.module) for place in places(model, *self._how)}
+        before = {known.info.name: known.key for known in self._known if known.module() is not None}
+        came = [name for name, key in now.items() if before.get(name) != key]
+        return came, [name for name in before if name not in now]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameter:
+    """Where a parameter is: the key of the module that it is shown at, the name there, and who holds it."""
+
+    key: int
+    shown: str
+    holder: weakref.ref[nn.Module]
+    name: str
+
+    @property
+    def parameter(self) -> nn.Parameter | None:
+        holder = self.holder()
+        if holder is None or self.name not in holder._parameters:
+            return None
+        return holder._parameters[self.name]
+
+    @property
+    def lacks_gradient(self) -> bool:
+        parameter = self.parameter
+        return parameter is not None and parameter.grad is None
+
+
+def _parameters(found: Iterable[Place]) -> Iterator[_Parameter]:
+    for place in found:
+        yield from _own(id(place.module), place.module, "")
+        if hookable(place.module) and is_parametrized(place.module):
+            behind = place.module.get_submodule("parametrizations")
+            for prefix, holder in behind.named_modules(prefix="parametrizations"):
+                yield from _own(id(place.module), holder, f"{prefix}.")
+
+
+def _own(key: int, holder: nn.Module, prefix: str) -> Iterator[_Parameter]:
+    for name, _ in list(holder._parameters.items()):
+        yield _Parameter(key, prefix + name, weakref.ref(holder), name)
+
+
+def _owner(name: str, known: Iterable[str]) -> str:
+    """Module that a series belongs to whose name is longer, like one output of several; empty for none."""
+    return max(
+        (owner for owner in known if name.startswith(tuple(owner + mark for mark in ".[#"))), key=len, default=""
+    )

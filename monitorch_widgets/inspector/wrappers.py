@@ -1,0 +1,45 @@
+"""What torch puts around a model: compiled code, and copies for several devices."""
+
+from __future__ import annotations
+
+import sys
+
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The model inside wrappers for several devices and for compilation."""
+    while True:
+        if isinstance(module, DistributedDataParallel | DataParallel):
+            module = module.module
+        else:
+            inner = compiled_from(module)
+            if inner is None:
+                return module
+            module = inner
+
+
+def compiled_from(module: nn.Module) -> nn.Module | None:
+    """The module inside the wrapper that ``torch.compile`` puts around it; None for any other module."""
+    if "_orig_mod" not in module._modules:  # told by its place, since the wrapper's class is slow to import
+        return None
+    return module._modules["_orig_mod"]
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether ``torch.compile`` was told of a module, or of a part of it."""
+    return any(
+        compiled_from(part) is not None or getattr(part, "_compiled_call_impl", None) is not None
+        for part in module.modules()
+    )
+
+
+def forget_compiled_code() -> None:
+    """Have compiled code made anew at its next call.
+
+    Code that was made before hooks came never runs them, and code that was made with hooks goes on to call them.
+    """
+    dynamo = sys.modules.get("torch._dynamo")
+    if dynamo is not None:
+        dynamo.reset()
