@@ -18,21 +18,21 @@ class Arrivals:
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._waiting: dict[tuple[str, int], tuple[list[str], list[float]]] = {}
+        self._waiting: dict[tuple[str, int], list[tuple[Sequence[str], Sequence[float]]]] = {}
 
     def emit(self, tag: str, modules: Sequence[str], values: Sequence[float], step: int) -> None:
         """Take readings of one tag at one step; those of a negative step belong to none, and are dropped."""
         if step >= 0:
-            names, numbers = self._waiting.setdefault((tag, step), ([], []))
-            names.extend(modules)
-            numbers.extend(values)
+            self._waiting.setdefault((tag, step), []).append((modules, values))
 
     def settle(self, second: float) -> bool:
         """Write what waits into the history, as of `second`; whether there was anything."""
         waiting, self._waiting = self._waiting, {}
         # in the order of steps: late readings of a row join it before the next one begins
-        for (tag, step), (names, numbers) in sorted(waiting.items(), key=lambda item: item[0][1]):
-            self._history.declare(tag).record(step, second, names, numbers)
+        for (tag, step), parts in sorted(waiting.items(), key=lambda item: item[0][1]):
+            names = [name for modules, _ in parts for name in modules]
+            values = [value for _, numbers in parts for value in numbers]
+            self._history.declare(tag).record(step, second, names, values)
         return bool(waiting)
 
     def withdraw(self, step: int) -> None:

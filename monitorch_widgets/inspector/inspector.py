@@ -196,6 +196,8 @@ class PyTorchInspector:
             self._leave()
             raise
         note_attached(self)
+        if self.state.buffer.step:
+            self._events.add("model", self.state.buffer.step, f"From here on a {self.title} is watched.")
         self._show_layout()
         return self
 
