@@ -41,7 +41,7 @@ def stage_of(spec: ChartSpec, step: StepTaken) -> str:
     if spec.moment == "gradient":
         return _gradient(step)
     if spec.moment in ("forward", "backward") and step.passes > 1:
-        return f"{spec.stage}; mean over the {step.passes} micro-batches of the step"
+        return f"{spec.stage}, mean of {step.passes} a step"
     if spec.moment == "update" and not step.optimizer:
         return "as applied: the change since the call of tick_batch() before"
     return spec.stage

@@ -70,7 +70,7 @@ def test_stages_follow_what_the_loop_does() -> None:
         "as the optimizer used it: accumulated over 2 backward passes, then unscaled or clipped",
     ]
     assert [inspector.history[NORM].stage_at(step) for step in range(4)] == told
-    assert stages(inspector)["Output Norm"].endswith("mean over the 2 micro-batches of the step")
+    assert stages(inspector)["Output Norm"].endswith("mean of 2 a step")
     assert stages(inspector)[UPDATE].startswith("as applied")
 
 
