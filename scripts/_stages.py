@@ -98,9 +98,18 @@ def types() -> Count:
     return python + check("npx", "--no-install", "tsc", "--noEmit", "-p", ".")
 
 
+# Tests that train every animal of the zoo, which takes minutes: a stage, and so a time limit, of their own.
+ZOO = ("tests/zoo", "tests/inspector", "tests/reference")
+
+
 def unit() -> Count:
     # A file that cannot even be imported is one failure, no reason to leave the others out.
-    return pytest("unit", "-m", "not browser", "--continue-on-collection-errors")
+    others = [f"--ignore={folder}" for folder in ZOO]
+    return pytest("unit", "-m", "not browser", "--continue-on-collection-errors", *others)
+
+
+def zoo() -> Count:
+    return pytest("zoo", "-m", "not browser", "--continue-on-collection-errors", *ZOO)
 
 
 def notebooks() -> Count:
@@ -117,6 +126,7 @@ STAGES: dict[str, Callable[[], Count]] = {
     "lint": lint,
     "types": types,
     "unit": unit,
+    "zoo": zoo,
     "notebooks": notebooks,
     "browser": browser,
 }
