@@ -255,6 +255,10 @@ class Hooks:
         """Number of hooks that hang on modules and optimizers now."""
         return len(self._handles) + len(self._optimizer_handles)
 
+    def is_root(self, module: nn.Module) -> bool:
+        """Whether this is the watched model itself."""
+        return self._root is not None and self._root() is module
+
     def by_key(self, key: int) -> Listeners | None:
         """The callbacks of the module with this ``id``; None where it has none."""
         return self._modules.get(key)

@@ -123,6 +123,8 @@ class ModuleHook(Inert):
             listeners.note = FUNCTORCH
         else:
             self._tell(hooks, listeners, module, first_input(args, kwargs), output)
+            if hooks.is_root(module):
+                hooks.passes.forward_ends()
 
     def _tell(self, hooks: Hooks, listeners: Listeners, module: nn.Module, layer_input: Any, output: Any) -> None:
         repeated = in_backward()

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -15,7 +14,6 @@ from monitorch_widgets.errors import NotAttachedError, NotWatched
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.history import History
 from monitorch_widgets.lens import AbstractLens, LossMetrics
-from monitorch_widgets.lens.parameter_lens import ParameterLens, warn_of_unknown
 from monitorch_widgets.preprocessor import ExplicitCall
 from monitorch_widgets.values import ChartSpec, ModuleInfo, Status
 
@@ -31,15 +29,15 @@ from .arguments import (
     rank,
 )
 from .arrivals import Arrivals
+from .attachment import Attachment
 from .clock import Clock, stride
 from .events import Events
 from .faults import Faults
-from .modules import Place, told_changes
+from .modules import told_changes
 from .namesakes import Namesakes, note_attached
 from .record import EpochRecord
 from .step_log import StepLog
 from .watch import Watch
-from .wrappers import forget_compiled_code, is_compiled, unwrapped
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -147,6 +145,7 @@ class PyTorchInspector:
         self._arrivals = Arrivals(self._history)
         self._watch = Watch(self.state.hooks, self.depth, self.module_name_prefix)
         self._step_log = StepLog(self.state, self._arrivals, self._events)
+        self._attachment = self._wired()
         self._changes_told: tuple[list[str], list[str]] = ([], [])
         self._call_preprocessor = ExplicitCall(
             checked_text("train_loss_str", train_loss_str, "train_loss"),
@@ -163,6 +162,12 @@ class PyTorchInspector:
         self.visualizer.bind(self)
         if module is not None:
             self.attach(module)
+
+    def _wired(self) -> Attachment:
+        wiring = Attachment(self.state, self.lenses, self._watch, self._clock, self._faults, self._arrivals.emit)
+        wiring.before_step = self._step_log.saw_step
+        wiring.after_step, wiring.saw_training = self._after_step, self._saw_training
+        return wiring
 
     # ------------------------------------------------------------------ attach and detach
 
@@ -182,44 +187,13 @@ class PyTorchInspector:
         """
         module = checked_model(module)
         self.detach()
-        model = unwrapped(module)
-        self.state.hooks.stay = compiled = is_compiled(module)
-        if compiled:
-            forget_compiled_code()
-        self._faults.clear()
-        try:
-            self.state.hooks.listening = True
-            self._clock.watch(model)
-            self._register(model)
-            self.state.attached = True
-        except BaseException:
-            self._leave()
-            raise
+        self._attachment.begin(module)
+        self._declare()
         note_attached(self)
         if self.state.buffer.step:
             self._events.add("model", self.state.buffer.step, f"From here on a {self.title} is watched.")
         self._show_layout()
         return self
-
-    def _register(self, model: nn.Module) -> None:
-        hooks = self.state.hooks
-        hooks.before_step(self._step_log.saw_step)
-        places = self._watch.begin(model)
-        for lens in self.lenses:
-            with hooks.owned_by(lens), self._faults.border(lens):
-                self._register_lens(lens, model, places)
-        hooks.watch_root(model)
-        hooks.forward(model, places[0].name, self._saw_forward)
-        hooks.always_after_step(self._after_step)
-        self._declare()
-
-    def _register_lens(self, lens: AbstractLens, model: nn.Module, places: list[Place]) -> None:
-        lens.prepare(self.state, self._arrivals.emit)
-        for place in places:
-            register = lens.register_leaf_module if place.leaf else lens.register_non_leaf_module
-            register(place.module, place.name, self.state)
-        if isinstance(lens, ParameterLens):
-            warn_of_unknown(lens, model)
 
     def refresh(self) -> Self:
         """Take in modules and parameters that were added to the model, or replaced, since :meth:`attach`.
@@ -244,12 +218,8 @@ class PyTorchInspector:
         if model is None:
             raise NotAttachedError("refresh() needs a watched model; call attach(model) first")
         came, went = self._watch.changes()
-        self.state.hooks.remove()
-        for lens in self.lenses:
-            with self._faults.border(lens):
-                lens.release()
-        self._clock.look_again(model)
-        self._register(model)
+        self._attachment.renew(model)
+        self._declare()
         if came or went:
             self._events.add("model", self.state.buffer.step, told_changes(came, went))
         self._show_layout()
@@ -268,19 +238,10 @@ class PyTorchInspector:
         return self
 
     def _leave(self) -> None:
-        hooks = self.state.hooks
-        self._watch.end()
-        hooks.remove()
-        if hooks.stay:
-            forget_compiled_code()
-        for lens in self.lenses:
-            with self._faults.border(lens):
-                lens.detach_from_module()
-        self.state.buffer.drop()
+        self._attachment.end()
         self._arrivals.clear()
         self._step_log.clear()
         self._call_preprocessor.reset()
-        self.state.attached = False
 
     def __enter__(self) -> Self:
         return self
@@ -292,17 +253,16 @@ class PyTorchInspector:
 
     # ------------------------------------------------------------------ steps
 
-    def _saw_forward(self, name: str, module: nn.Module, layer_input: Any, output: Any) -> None:
+    def _saw_training(self, training: bool) -> None:
         if self._clock.state == "waiting":
             self._namesakes.step_aside(self)
-        self._clock.saw_forward(module.training and torch.is_grad_enabled())
-        self.state.passes.forward_ends()
+        self._clock.saw_forward(training)
 
     def _after_step(self, optimizer: Optimizer | None) -> None:
         if self.state.hooks.listening:
             self._watch.saw_gradients()
         self._clock.finish_step()
-        if len(self.state.buffer):
+        if not self.state.buffer.idle:
             self._settle(wait=False)
         self.visualizer.refresh()
 

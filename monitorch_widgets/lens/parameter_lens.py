@@ -80,7 +80,7 @@ def warn_of_unknown(lens: ParameterLens, model: nn.Module) -> None:
             warnings.warn(
                 f"{type(lens).__name__} watches nothing under {wanted!r}: {unknown_name('parameter', wanted, known)}",
                 NotWatched,
-                stacklevel=4,
+                stacklevel=7,  # whoever makes the inspector
             )
 
 

@@ -60,6 +60,11 @@ class StepBuffer:
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits, and nothing is on its way."""
+        return not self._waiting and not self._flying
+
     def push(self, numbers: Tensor, sink: Sink, *, evaluation: bool = False) -> None:
         """Keep `numbers`; `sink` is called with them as floats, and with their step, after a later flush."""
         step = max(self.step - 1, 0) if evaluation else self.step
