@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,14 +15,16 @@ from torch.optim import Optimizer
 
 from monitorch_widgets.preprocessor import StepBuffer
 
+from .compiled import compiled_frames, forget_compiled_code
 from .module_hooks import ForwardBegins, Inert, Listeners, Subscription, hookable
 from .optimizer_hooks import StepReady, hook_optimizers, sweep_optimizers
-from .passes import Passes
+from .passes import NO_BACKWARD, Passes, in_backward, running_backward
 
 # Handles of owners that were forgotten without a detach, or detached within a step. Their hooks do nothing any more,
 # and go when the next owner comes: torch may be iterating over its hooks at this moment.
 _orphans: list[Any] = []
 
+_HANDLES = 256  # kept at most, where neither a forward pass of the model nor a step ends a pass
 _ROOT = -1  # key of the hook on the whole model, before it runs
 
 ForwardCallback = Callable[[str, nn.Module, Any, Any], None]
@@ -67,6 +69,7 @@ class Hooks:
         self.closure = False
         self._listening = True
         self._stepping = False
+        self._ending = NO_BACKWARD  # the backward pass that ends a step
         self._modules: dict[int, Listeners] = {}
         self._before: list[Subscription] = []
         self._gradients: list[Subscription] = []
@@ -74,10 +77,13 @@ class Hooks:
         self._always_after: list[Subscription] = []
         self._root: weakref.ref[nn.Module] | None = None
         self._last: list[Any] = []
+        self._for_one_pass: list[Any] = []
+        self._names: dict[int, str] = {}
+        self._frames = 0
         self._handles: dict[int, Any] = {}
         self._optimizer_handles: list[Any] = []
         _take_back(_orphans)
-        weakref.finalize(self, _forget, self._handles, self._optimizer_handles).atexit = False
+        weakref.finalize(self, _forget, self._handles, self._optimizer_handles, self._last).atexit = False
 
     # ------------------------------------------------------------------ subscriptions
 
@@ -120,11 +126,27 @@ class Hooks:
     def watch_root(self, model: nn.Module) -> None:
         """Follow the forward and backward passes of the whole model."""
         self._root = weakref.ref(model)
+        self._frames = compiled_frames()
         self.passes.watch(model)
         for name, module in [("", model), *model.named_children()]:  # the children, where the model is never called
             if hookable(module):
                 self.output_gradient(module, name, _ignore_gradient)
         self._switch_root(self._listening)
+
+    def keep_for_one_pass(self, handle: Any) -> None:
+        """Take this handle back when the next forward pass begins, or the step ends."""
+        if len(self._for_one_pass) == _HANDLES:
+            self._for_one_pass.pop(0).remove()
+        self._for_one_pass.append(handle)
+
+    def pass_over(self) -> None:
+        """Take back what was put on tensors that outlive their graph."""
+        if self._for_one_pass and not in_backward():
+            _take_back(self._for_one_pass)
+
+    def name(self, names: Iterable[tuple[nn.Module, str]]) -> None:
+        """Give modules their names; another name that a subscription brings is for modules that have none."""
+        self._names = {id(module): name for module, name in names}
 
     def _step(self, callback: StepCallback, callbacks: list[Subscription]) -> Subscription:
         if not self._optimizer_handles:
@@ -134,7 +156,8 @@ class Hooks:
     def _of(self, module: nn.Module, name: str) -> Listeners:
         listeners = self._modules.get(id(module))
         if listeners is None or listeners.module() is not module:
-            listeners = self._modules[id(module)] = Listeners(self, module, name)
+            known = self._names.get(id(module), name)
+            listeners = self._modules[id(module)] = Listeners(self, module, known)
         return listeners
 
     @contextlib.contextmanager
@@ -163,9 +186,23 @@ class Hooks:
     def run_after_step(self, optimizer: Optimizer | None, *, closure: bool = False) -> None:
         """Tell all that a step was made."""
         _take_back(self._last)
+        self.pass_over()
         if optimizer is None or self.accepts(optimizer):
             heard = [*(self._gradients if closure else ()), *self._after] if self._listening else []
-            self._run_all([*heard, *self._always_after], optimizer)
+            self._run_all(heard, optimizer)
+            self._end_step(optimizer)
+
+    def _end_step(self, optimizer: Optimizer | None) -> None:
+        """End the step; those that are made within a backward pass, parameter by parameter, are one and end with it."""
+        if not in_backward():
+            self._run_all(self._always_after, optimizer)
+        elif self._ending != running_backward():  # an older one has raised, and will never end
+            self._ending = running_backward()
+            self.passes.when_backward_ends(self._end_backward)
+
+    def _end_backward(self) -> None:
+        self._ending = NO_BACKWARD
+        self._run_all(self._always_after, None)
 
     def _run_all(self, subscriptions: list[Subscription], optimizer: Optimizer | None) -> None:
         self._stepping = optimizer is not None
@@ -197,6 +234,7 @@ class Hooks:
     @listening.setter
     def listening(self, on: bool) -> None:
         if on != self._listening:
+            self._mind_compiled_code(on)
             for key, listeners in self._modules.items():
                 self._switch(key, on or self.stay or listeners.always)
             self._switch_root(on or self.stay)
@@ -205,12 +243,20 @@ class Hooks:
     def _wanted(self, listeners: Listeners) -> bool:
         return self._listening or self.stay or listeners.always
 
+    def _mind_compiled_code(self, on: bool) -> None:
+        """Let hooks stay once something was compiled, for compiled code never sees that they come and go."""
+        if self.stay or compiled_frames() == self._frames:
+            return
+        if on:
+            forget_compiled_code()  # what was compiled while they were off is without them for ever
+        self.stay = True
+
     def _switch(self, key: int, on: bool) -> None:
         """Put a module's hook on, or take it off."""
         if not on:
             handle = self._handles.pop(key, None)
             if handle is not None:
-                handle.remove()
+                self._modules[key].take_off(handle)
         elif key not in self._handles:
             handle = self._modules[key].put_on()
             if handle is not None:
@@ -221,7 +267,7 @@ class Hooks:
         if not on and _ROOT in self._handles:
             self._handles.pop(_ROOT).remove()
         elif on and model is not None and _ROOT not in self._handles:
-            self._handles[_ROOT] = model.register_forward_pre_hook(ForwardBegins(self))
+            self._handles[_ROOT] = model.register_forward_pre_hook(ForwardBegins(self, model))
 
     def _root_module(self) -> nn.Module | None:
         return None if self._root is None else self._root()
@@ -230,6 +276,7 @@ class Hooks:
         """Take back every hook."""
         self._sweep()
         _take_back(self._last)
+        _take_back(self._for_one_pass)
         self._handles.clear()
         self._modules.clear()
         if self._stepping:
@@ -270,8 +317,10 @@ def _take_back(handles: list[Any]) -> None:
     handles.clear()
 
 
-def _forget(of_modules: dict[int, Any], of_optimizers: list[Any]) -> None:
-    _orphans.extend([*of_modules.values(), *of_optimizers])
+def _forget(of_modules: dict[int, Any], *others: list[Any]) -> None:
+    _orphans.extend(of_modules.values())
+    for handles in others:
+        _orphans.extend(handles)
 
 
 def _raise(owner: object, name: str, error: Exception) -> None:

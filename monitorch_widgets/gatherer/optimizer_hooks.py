@@ -7,8 +7,11 @@ import weakref
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch.optim import Optimizer
 from torch.optim import optimizer as torch_optimizers
+
+from .module_hooks import untouchable
 
 if TYPE_CHECKING:
     from .hooks import Hooks
@@ -26,6 +29,8 @@ class StepBegins:
 
     def __call__(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Tell that a step begins."""
+        if torch.compiler.is_compiling() or untouchable():
+            return
         hooks = self._hooks()
         if hooks is None or not hooks.listening or _within_step(sys._getframe(1), hooks):
             return
@@ -50,6 +55,8 @@ class StepEnds(StepBegins):
 
     def __call__(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Tell that a step was made."""
+        if torch.compiler.is_compiling() or untouchable():
+            return
         hooks = self._hooks()
         if hooks is not None and not _within_step(sys._getframe(1), hooks):
             hooks.run_after_step(optimizer, closure=_has_closure(args, kwargs))

@@ -68,7 +68,7 @@ def _own(module: nn.Module, parameter: str) -> Tensor | None:
 
 
 def _has_numbers(parameter: Tensor) -> bool:
-    return not (is_lazy(parameter) or parameter.is_meta)
+    return not (is_lazy(parameter) or parameter.is_meta) and parameter.is_leaf
 
 
 class ParametersGatherer(AbstractGatherer):

@@ -13,9 +13,11 @@ from monitorch_widgets.preprocessor import StepBuffer
 
 from .calls import CallNumbers
 
+NO_BACKWARD = -1
+
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class ParameterPlace:
     """Where a parameter is. Weak references to the parameter itself would forbid torch to swap it for another."""
 
     module: weakref.ref[nn.Module]
@@ -23,31 +25,41 @@ class _Place:
 
     @property
     def parameter(self) -> nn.Parameter | None:
+        """The parameter, if it is still there."""
         module = self.module()
         if module is None or self.name not in module._parameters:
             return None
-        return module._parameters[self.name]
+        parameter = module._parameters[self.name]
+        return parameter if parameter is not None and parameter.is_leaf else None  # meta-learning puts others there
+
+
+def parameter_places(model: nn.Module) -> list[ParameterPlace]:
+    """Where the parameters of a model are, shared ones more than once."""
+    return [ParameterPlace(weakref.ref(part), name) for part in model.modules() for name, _ in part._parameters.items()]
 
 
 @dataclass(frozen=True, slots=True)
 class _Left:
-    """A gradient as a backward pass left it; one stands for all, since loops treat them alike."""
+    """A gradient as a backward pass left it; one stands for all, since loops treat them alike.
 
-    place: _Place
-    gradient: weakref.ref[Tensor]
+    It is known by its ``id``: a reference, even a weak one, would forbid torch to swap it for another.
+    """
+
+    place: ParameterPlace
+    key: int
     version: int
 
     @property
     def touched(self) -> bool:
         """Whether it was replaced, dropped, or written to since."""
         gradient = self._now()
-        return gradient is None or gradient is not self.gradient() or gradient._version != self.version
+        return gradient is None or id(gradient) != self.key or gradient._version != self.version
 
     @property
     def dropped(self) -> bool:
         """Whether it was replaced, dropped, or filled with zeros since."""
         gradient = self._now()
-        if gradient is None or gradient is not self.gradient():
+        if gradient is None or id(gradient) != self.key:
             return True
         # Looking at values waits for the device, but only in loops that write to gradients and then make no step.
         return gradient._version != self.version and not bool(gradient.any())
@@ -70,7 +82,9 @@ class Passes:
     calls : CallNumbers
         Tells the calls of a module apart.
     count : int
-        Backward passes since the last step.
+        Backward passes that the gradients of the next step come from; a second optimizer may step the same ones.
+    begun : bool
+        Whether a module has run forward in training since the last step.
     on_dropped : callable
         Called as ``on_dropped(mark)`` when a backward pass begins and finds that the gradients of those before it went
         away without a step; `mark` is the number of pushes into the buffer when they ended.
@@ -79,22 +93,23 @@ class Passes:
     def __init__(self, buffer: StepBuffer) -> None:
         self.calls = CallNumbers()
         self.count = 0
+        self.begun = False
         self.on_dropped: Callable[[int], None] = _ignore
         self._buffer = buffer
         self._inside = False
         self._running = False
         self._closure = False
-        self._task = -1
+        self._forward_since = False  # the last backward pass
+        self._used = True  # whether a step was made of what the backward passes left
+        self._task = NO_BACKWARD
         self._mark = 0
         self._left: _Left | None = None
         self._versions: list[int] = []
-        self._places: list[_Place] = []
+        self._places: list[ParameterPlace] = []
 
     def watch(self, model: nn.Module) -> None:
         """Follow a model."""
-        self._places = [
-            _Place(weakref.ref(part), name) for part in model.modules() for name, _ in part._parameters.items()
-        ]
+        self._places = parameter_places(model)
         self.step_ends()
 
     def forward_begins(self) -> None:
@@ -114,19 +129,22 @@ class Passes:
         """Name of the series for a call of a module, which runs now or has just run."""
         if repeated:
             return self.calls.repeated(key, name)
-        self._running = False
+        self._running, self._forward_since = False, True
         if not self._inside and not torch.is_grad_enabled():
             return name  # nothing would ever end this count: neither the model returns, nor a backward pass begins
         return self.calls.name(key, name)
 
     def backward_runs(self) -> None:
         """Note that a backward pass has reached an output; only the first note of each pass counts."""
-        task = _task()
-        if self._running or (task == self._task and task != -1):
+        task = running_backward()
+        if self._running or (task == self._task and task != NO_BACKWARD):
             return
         self._task, self._running = task, True
         self.calls.restart()
-        if self._left is not None and not self._closure and self._left.dropped:
+        if self._used:
+            self.count, self._left, self._used = 0, None, False
+        # without a forward pass in between, the loop works with the gradients of one attempt
+        if self._left is not None and self._forward_since and not self._closure and self._left.dropped:
             self.on_dropped(self._mark)
             self.count = 0
         self.count += 1
@@ -134,7 +152,7 @@ class Passes:
         _at_the_end(self._backward_ends)
 
     def _backward_ends(self) -> None:
-        self._running = False
+        self._running = self._forward_since = False
         for place, version in zip(self._places, self._versions, strict=True):
             if _version(place.parameter) != version:
                 self._left = _left(place)
@@ -147,27 +165,37 @@ class Passes:
         """Whether gradients were changed since the last backward pass: unscaled, clipped, or the like."""
         return self._left is not None and self._left.touched
 
+    @property
+    def pushes(self) -> int:
+        """Numbers that were pushed so far."""
+        return self._buffer.pushes
+
+    def when_backward_ends(self, callback: Callable[[], None]) -> None:
+        """Call something when the running backward pass ends."""
+        _at_the_end(callback)
+
     def step_begins(self, closure: bool) -> None:
         """Note that the optimizer runs, with a closure or not; a closure may compute gradients many times."""
         self._closure = closure
 
     def step_ends(self) -> None:
         """Note that the gradients were used."""
-        self._closure = False
+        self._closure = self.begun = False
         self.calls.restart()
-        self.count, self._left = 0, None
+        self._used = True
         self._inside = self._running = False
         self._buffer.grad_outside = None
 
 
 def in_backward() -> bool:
     """Whether a backward pass is running: a forward pass in there repeats one for activation checkpointing."""
-    return _task() != -1
+    return running_backward() != NO_BACKWARD
 
 
-def _task() -> int:
+def running_backward() -> int:
+    """Number of the backward pass that is running; ``NO_BACKWARD`` for none."""
     current = getattr(torch._C, "_current_graph_task_id", None)  # private: without it, repetitions count
-    return -1 if current is None else int(current())
+    return NO_BACKWARD if current is None else int(current())
 
 
 def _at_the_end(callback: Callable[[], None]) -> None:
@@ -184,9 +212,9 @@ def _version(parameter: nn.Parameter | None) -> int:
     return 0 if gradient is None else hash((id(gradient), gradient._version))
 
 
-def _left(place: _Place) -> _Left | None:
+def _left(place: ParameterPlace) -> _Left | None:
     gradient = None if place.parameter is None else place.parameter.grad
-    return None if gradient is None else _Left(place, weakref.ref(gradient), gradient._version)
+    return None if gradient is None else _Left(place, id(gradient), gradient._version)
 
 
 def _ignore(mark: int) -> None:

@@ -6,6 +6,8 @@ import weakref
 from collections.abc import Callable
 from typing import ClassVar
 
+from torch import nn
+
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
 from monitorch_widgets.preprocessor import StepBuffer
 
@@ -29,6 +31,8 @@ class InspectorState:
         Whether a model is watched.
     hooks : Hooks
         Owner of all hooks.
+    losses : set of int
+        Keys (``id``) of the loss modules that are watched.
     in_step : bool
         Whether the model has run forward, in training mode, since its last step.
     buffer : StepBuffer
@@ -44,6 +48,7 @@ class InspectorState:
     """
 
     _newest: ClassVar[weakref.ref[InspectorState] | None] = None
+    _all: ClassVar[weakref.WeakSet[InspectorState]] = weakref.WeakSet()
 
     def __init__(self, is_active_fn: int | Callable[[int], bool] = 1) -> None:
         if isinstance(is_active_fn, int) and is_active_fn < 1:
@@ -62,6 +67,8 @@ class InspectorState:
             self.is_active_fn = is_active_fn
         self.counter = 1
         self.attached = False
+        self.losses: set[int] = set()
+        InspectorState._all.add(self)
         self.in_step = False
         self.buffer = StepBuffer()
         self.passes = Passes(self.buffer)
@@ -72,13 +79,15 @@ class InspectorState:
         self.in_step = self.in_step or training
         InspectorState._newest = weakref.ref(self)
 
-    @property
-    def is_running(self) -> bool:
-        """Whether what happens now belongs to this model, as far as the inspectors in this process can tell.
+    def has_loss(self, loss_fn: nn.Module) -> bool:
+        """Whether what a loss module returns now is of this model, as far as the inspectors in this process can tell.
 
         True between a forward pass in training mode and the step, and otherwise unless another watched model has run
         since. It keeps apart the losses of two watched models that share one loss module.
         """
+        if not self.hooks.listening:  # the model's own passes are not seen now
+            others = [other for other in list(InspectorState._all) if other is not self and other.attached]
+            return not any(id(loss_fn) in other.losses for other in others)
         newest = None if InspectorState._newest is None else InspectorState._newest()
         return self.in_step or newest is None or newest is self
 

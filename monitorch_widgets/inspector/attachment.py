@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from monitorch_widgets.gatherer import InspectorState
+from monitorch_widgets.gatherer.compiled import forget_compiled_code
 from monitorch_widgets.lens import AbstractLens
 from monitorch_widgets.lens.abstract_lens import Emit
 from monitorch_widgets.lens.parameter_lens import ParameterLens, warn_of_unknown
@@ -18,7 +19,7 @@ from .clock import Clock
 from .faults import Faults
 from .modules import Place
 from .watch import Watch
-from .wrappers import forget_compiled_code, is_compiled, unwrapped
+from .wrappers import is_compiled, unwrapped
 
 
 class Attachment:
@@ -102,10 +103,12 @@ class Attachment:
         hooks = self._state.hooks
         hooks.before_step(self.before_step)
         places = self._watch.begin(model)
+        hooks.name((place.module, place.name) for place in places)
         for lens in self._lenses:
             with hooks.owned_by(lens), self._faults.border(lens):
                 self._register_lens(lens, model, places)
         hooks.watch_root(model)
+        hooks.gradients(self._saw_gradients)
         hooks.forward(model, places[0].name, self._saw_forward)
         hooks.always_after_step(self.after_step)
 
@@ -116,6 +119,9 @@ class Attachment:
             register(place.module, place.name, self._state)
         if isinstance(lens, ParameterLens):
             warn_of_unknown(lens, model)
+
+    def _saw_gradients(self, optimizer: Optimizer | None) -> None:
+        self._watch.saw_gradients()
 
     def _saw_forward(self, name: str, module: nn.Module, layer_input: Any, output: Any) -> None:
         self.saw_training(module.training and torch.is_grad_enabled())

@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
 from monitorch_widgets.gatherer import InspectorState
+from monitorch_widgets.gatherer.passes import ParameterPlace, parameter_places
 from monitorch_widgets.values import Fault, Status
 
 _MARKS = 2000  # epoch ends that are kept
@@ -37,7 +38,7 @@ class Clock:
         self._every = every
         self._now = now
         self._model: weakref.ref[nn.Module] | None = None
-        self._own: set[int] = set()
+        self._own: dict[int, ParameterPlace] = {}
         self._foreign: weakref.WeakKeyDictionary[Optimizer, tuple[int, ...]] = weakref.WeakKeyDictionary()
         self._started: float | None = None
         self._ended: float | None = None
@@ -55,7 +56,7 @@ class Clock:
     def look_again(self, model: nn.Module) -> None:
         """Take in parameters that `model` has got since."""
         self._model = weakref.ref(model)
-        self._own = {id(parameter) for parameter in model.parameters()}
+        self._own = _own(model)
         self._foreign.clear()
 
     def steps_model(self, optimizer: Optimizer) -> bool:
@@ -68,11 +69,15 @@ class Clock:
         self._foreign[optimizer] = stepped
         model = None if self._model is None else self._model()
         if model is not None:  # a parameter may have been replaced, and the optimizer made of the new one
-            self._own = {id(parameter) for parameter in model.parameters()}
+            self._own = _own(model)
         return self._shares(optimizer)
 
     def _shares(self, optimizer: Optimizer) -> bool:
-        return any(id(parameter) in self._own for group in optimizer.param_groups for parameter in group["params"])
+        return any(self._is_own(parameter) for group in optimizer.param_groups for parameter in group["params"])
+
+    def _is_own(self, parameter: Tensor) -> bool:
+        place = self._own.get(id(parameter))
+        return place is not None and place.parameter is parameter  # an id is given again when its owner is gone
 
     def saw_forward(self, training: bool) -> None:
         """Note a forward pass of the model."""
@@ -143,6 +148,11 @@ class Clock:
         if over and self.epoch_marks[-1][1] == self._state.buffer.step:
             return self.epoch_marks[-1][0]
         return self._state.counter
+
+
+def _own(model: nn.Module) -> dict[int, ParameterPlace]:
+    places = {place: place.parameter for place in parameter_places(model)}
+    return {id(parameter): place for place, parameter in places.items() if parameter is not None}
 
 
 def stride(every: object) -> int:

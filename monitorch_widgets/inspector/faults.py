@@ -12,6 +12,7 @@ from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.lens import AbstractLens
 from monitorch_widgets.values import Fault
 
+_GOES_ON = "The run goes on; PyTorchInspector(strict=True) raises instead."
 _SHORT = 300  # characters of an error's words
 
 
@@ -44,7 +45,7 @@ class Faults:
         return id(lens) in self._seen
 
     @contextlib.contextmanager
-    def border(self, lens: AbstractLens) -> Iterator[None]:
+    def border(self, lens: AbstractLens | None) -> Iterator[None]:
         """Run something of a lens that may raise."""
         try:
             yield
@@ -59,17 +60,28 @@ class Faults:
                     action(lens)
 
     def report(self, owner: object, module: str, error: Exception) -> None:
-        """Mute the owner, and warn; raise in strict mode, or where no lens owns the fault."""
-        if self._strict or owner is None:
+        """Mute the owner, and warn once; raise in strict mode.
+
+        Without an owner it is a fault of the inspector itself, which goes on as well as it can.
+        """
+        if self._strict:
             raise error
         if id(owner) in self._seen:
+            return
+        if owner is None:
+            self._seen[id(owner)] = []
+            warnings.warn(
+                f"the inspector lost numbers of step {self._state.buffer.step}: {_words(error)}. {_GOES_ON}",
+                LensFault,
+                stacklevel=2,
+            )
             return
         self._state.hooks.muted.add(id(owner))
         self._seen[id(owner)] = _faults(owner, module, self._state.buffer.step, error)
         where = f"at module {module!r}, " if module else ""
         warnings.warn(
             f"lens {type(owner).__name__} raised {where}step {self._state.buffer.step}, and is muted: "
-            f"{_words(error)}. The run goes on; PyTorchInspector(strict=True) raises instead.",
+            f"{_words(error)}. {_GOES_ON}",
             LensFault,
             stacklevel=2,
         )

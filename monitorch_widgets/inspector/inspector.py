@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -34,7 +36,7 @@ from .clock import Clock, stride
 from .events import Events
 from .faults import Faults
 from .modules import told_changes
-from .namesakes import Namesakes, note_attached
+from .namesakes import Namesakes, note_attached, take_over
 from .record import EpochRecord
 from .step_log import StepLog
 from .watch import Watch
@@ -131,6 +133,7 @@ class PyTorchInspector:
     ) -> None:
         self._namesakes = Namesakes()
         self.lenses = checked_lenses(lenses)
+        take_over(self.lenses, self)
         self.depth = checked_depth(depth)
         self.module_name_prefix = checked_text("module_name_prefix", module_name_prefix, ".")
         self.master_rank = master_rank
@@ -146,6 +149,8 @@ class PyTorchInspector:
         self._watch = Watch(self.state.hooks, self.depth, self.module_name_prefix)
         self._step_log = StepLog(self.state, self._arrivals, self._events)
         self._attachment = self._wired()
+        self._before_step: dict[str, bool] = {}
+        self._told_of_steps = False
         self._changes_told: tuple[list[str], list[str]] = ([], [])
         self._call_preprocessor = ExplicitCall(
             checked_text("train_loss_str", train_loss_str, "train_loss"),
@@ -165,6 +170,7 @@ class PyTorchInspector:
 
     def _wired(self) -> Attachment:
         wiring = Attachment(self.state, self.lenses, self._watch, self._clock, self._faults, self._arrivals.emit)
+        self.state.buffer.on_full = self._step_too_long
         wiring.before_step = self._step_log.saw_step
         wiring.after_step, wiring.saw_training = self._after_step, self._saw_training
         return wiring
@@ -187,6 +193,7 @@ class PyTorchInspector:
         """
         module = checked_model(module)
         self.detach()
+        take_over(self.lenses, self)
         self._attachment.begin(module)
         self._declare()
         note_attached(self)
@@ -259,8 +266,6 @@ class PyTorchInspector:
         self._clock.saw_forward(training)
 
     def _after_step(self, optimizer: Optimizer | None) -> None:
-        if self.state.hooks.listening:
-            self._watch.saw_gradients()
         self._clock.finish_step()
         if not self.state.buffer.idle:
             self._settle(wait=False)
@@ -276,6 +281,18 @@ class PyTorchInspector:
             raise NotAttachedError("tick_batch() needs a model; call attach(model) first")
         self.state.hooks.run_before_step(None)
         self.state.hooks.run_after_step(None)
+
+    def _step_too_long(self) -> None:
+        """Bring to the history what a loop without steps has read, so that it does not pile up."""
+        self._settle(wait=False)
+        if not self._told_of_steps:
+            self._told_of_steps = True
+            warnings.warn(
+                "no optimizer step of the watched model was seen for a long time. A loop that changes the parameters "
+                "itself, or in compiled code, should call inspector.tick_batch() after each step.",
+                NotWatched,
+                stacklevel=2,
+            )
 
     def _settle(self, *, wait: bool = True) -> None:
         """Bring what waits on the device to the history."""
@@ -318,10 +335,18 @@ class PyTorchInspector:
         self._call_preprocessor.push_loss(value, train=train, running=running)
 
     def _pushed(self, name: str, value: float) -> None:
-        step = self.state.buffer.step if self.state.in_step else max(self.state.buffer.step - 1, 0)
+        if self.state.hooks.listening:  # what is pushed at other steps comes at the same place of the loop
+            self._before_step[name] = self.state.in_step or self.state.passes.begun
         for lens in self.lenses:
             if isinstance(lens, LossMetrics):
-                self._arrivals.emit(lens.note_metric(name), [name], [value], step)
+                tag = lens.note_metric(name)
+                arrive = partial(self._pushed_arrives, tag, name)
+                self.state.buffer.push(
+                    torch.tensor([value], dtype=torch.float64), arrive, evaluation=not self._before_step.get(name)
+                )
+
+    def _pushed_arrives(self, tag: str, name: str, values: list[float], step: int) -> None:
+        self._arrivals.emit(tag, [name], values, step)
 
     # ------------------------------------------------------------------ epochs
 
@@ -345,7 +370,8 @@ class PyTorchInspector:
             self.state.tick()
         else:
             self.state.counter = epoch
-        self.visualizer.refresh(force=True)
+        with self._faults.border(None):
+            self.visualizer.refresh(force=True)
 
     tick = tick_epoch
 

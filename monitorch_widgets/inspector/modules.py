@@ -58,15 +58,13 @@ def places(module: nn.Module, depth: int = -1, prefix: str = ".") -> list[Place]
     prefix : str
         What stands between the parts of a name. The model itself goes by its class name.
     """
-    found, seen = [], set()
-    for place in _walk(module, [], depth, prefix, ""):
-        if id(place.module) not in seen:
-            seen.add(id(place.module))
-            found.append(place)
-    return found
+    return list(_walk(module, [], depth, prefix, "", set()))
 
 
-def _walk(module: nn.Module, path: list[str], depth: int, prefix: str, why_not: str) -> Iterator[Place]:
+def _walk(module: nn.Module, path: list[str], depth: int, prefix: str, why_not: str, seen: set[int]) -> Iterator[Place]:
+    if id(module) in seen:  # shared, or above itself
+        return
+    seen.add(id(module))
     children = list(_children(module)) if depth != 0 else []
     name = prefix.join(path) or type(module).__name__
     attention = isinstance(module, nn.MultiheadAttention)
@@ -74,7 +72,7 @@ def _walk(module: nn.Module, path: list[str], depth: int, prefix: str, why_not: 
     yield Place(module, name, not why_not and (attention or not children), why_not)
     for child_name, child in children:
         reason = why_not or (_ATTENTION if attention else "")
-        yield from _walk(child, [*path, child_name], max(depth - 1, -1), prefix, reason)
+        yield from _walk(child, [*path, child_name], max(depth - 1, -1), prefix, reason, seen)
 
 
 def _children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
+import warnings
 import weakref
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from monitorch_widgets.errors import NotWatched
+from monitorch_widgets.lens import AbstractLens
 
 if TYPE_CHECKING:
     from .inspector import PyTorchInspector
 
 _attached: weakref.WeakSet[PyTorchInspector] = weakref.WeakSet()
+_users: weakref.WeakKeyDictionary[AbstractLens, weakref.ref[PyTorchInspector]] = weakref.WeakKeyDictionary()
 
 
 class Namesakes:
@@ -26,13 +32,30 @@ class Namesakes:
         """Detach those whose name `newer` has now; looked at until it has a name itself."""
         if not self._before:
             return
-        mine = {name for other, names in _global_inspectors() if other is newer for name in names}
+        named = {id(other): names for other, names in _global_inspectors()}
+        mine = named.get(id(newer), set())
         for reference, names in self._before if mine else []:
             older = reference()
-            if older is not None and older is not newer and names & mine:
+            if older is not None and names & mine and not named.get(id(older)):
                 older.detach()
         if mine:
             self._before = []
+
+
+def take_over(lenses: Iterable[AbstractLens], newer: PyTorchInspector) -> None:
+    """Detach inspectors that use one of these lenses: its numbers can belong to one inspector only."""
+    for lens in lenses:
+        older = _users.get(lens)
+        inspector = None if older is None else older()
+        if inspector is not None and inspector is not newer and inspector.state.attached:
+            inspector.detach()
+            warnings.warn(
+                f"{type(lens).__name__} was in use by another inspector, which is detached now. Give each inspector "
+                "lenses of its own to have both watch.",
+                NotWatched,
+                stacklevel=3,
+            )
+        _users[lens] = weakref.ref(newer)
 
 
 def note_attached(inspector: PyTorchInspector) -> None:

@@ -63,6 +63,7 @@ class Watch:
         self._known: list[_Known] = []
         self._model: weakref.ref[nn.Module] | None = None
         self._without: list[_Parameter] = []
+        self._parameter_names: list[tuple[int, str]] = []
         self._steps = 0
         self._last: list[ModuleInfo] | None = []  # what was known when it ended
         self.title = "no model"
@@ -74,6 +75,7 @@ class Watch:
         self._model = weakref.ref(model)
         self._known = [_Known.of(place) for place in found]
         self._without = list(_parameters(found))
+        self._parameter_names = [(parameter.key, parameter.shown) for parameter in self._without]
         self._steps, self._last = 0, None
         return found
 
@@ -147,12 +149,17 @@ class Watch:
     # ------------------------------------------------------------------ changes of the model
 
     def changes(self) -> tuple[list[str], list[str]]:
-        """Names of modules that came since, and of those that went."""
+        """Names of modules and parameters that came since, and of those that went."""
         model = self.model
-        now = {} if model is None else {place.name: id(place.module) for place in places(model, *self._how)}
+        found = [] if model is None else places(model, *self._how)
+        now = {place.name: id(place.module) for place in found}
         before = {known.info.name: known.key for known in self._known if known.module() is not None}
         came = [name for name, key in now.items() if before.get(name) != key]
-        return came, [name for name in before if name not in now]
+        same = {id(place.module): place.name for place in found if place.name not in came}
+        names = {(same[p.key], p.shown) for p in _parameters(found) if p.key in same}
+        former = {(same[key], shown) for key, shown in self._parameter_names if key in same}
+        gone = [name for name in before if name not in now]
+        return came + _paths(names - former), gone + _paths(former - names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +181,7 @@ class _Parameter:
     @property
     def lacks_gradient(self) -> bool:
         parameter = self.parameter
-        return parameter is not None and parameter.grad is None
+        return parameter is not None and parameter.is_leaf and parameter.grad is None
 
 
 def _parameters(found: Iterable[Place]) -> Iterator[_Parameter]:
@@ -187,8 +194,12 @@ def _parameters(found: Iterable[Place]) -> Iterator[_Parameter]:
 
 
 def _own(key: int, holder: nn.Module, prefix: str) -> Iterator[_Parameter]:
-    for name, _ in list(holder._parameters.items()):
+    for name in [name for name, parameter in holder._parameters.items() if parameter is not None]:
         yield _Parameter(key, prefix + name, weakref.ref(holder), name)
+
+
+def _paths(names: Iterable[tuple[str, str]]) -> list[str]:
+    return sorted(f"{module}.{parameter}" for module, parameter in names)
 
 
 def _owner(name: str, known: Iterable[str]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
@@ -33,13 +31,3 @@ def is_compiled(module: nn.Module) -> bool:
         compiled_from(part) is not None or getattr(part, "_compiled_call_impl", None) is not None
         for part in module.modules()
     )
-
-
-def forget_compiled_code() -> None:
-    """Have compiled code made anew at its next call.
-
-    Code that was made before hooks came never runs them, and code that was made with hooks goes on to call them.
-    """
-    dynamo = sys.modules.get("torch._dynamo")
-    if dynamo is not None:
-        dynamo.reset()

@@ -45,7 +45,7 @@ class _LossGatherer(FeedForwardGatherer):
     ALWAYS = True
 
     def __call__(self, name: str, module: nn.Module, layer_input: Any, layer_output: Any) -> None:
-        if self.inspector_state is not None and self.inspector_state.is_running:
+        if self.inspector_state is not None and self.inspector_state.has_loss(module):
             super().__call__(name, module, layer_input, layer_output)
 
 
@@ -200,6 +200,7 @@ class LossMetrics(AbstractLens):
             emit(self.tag_of("Loss"), names, [row[0] for row in rows], step)
 
         self._preprocessor.listener = arrived
+        inspector_state.losses.add(id(self._loss_fn))
         self._gatherers = [_LossGatherer(self._loss_fn, [self._preprocessor], "loss", inspector_state)]
 
     def note_metric(self, name: str) -> str:

@@ -65,7 +65,8 @@ def dot(a: Tensor, b: Tensor) -> Tensor:
     if not _long(flat):
         return torch.dot(flat, other)
     end = flat.numel() // _ROW * _ROW
-    rows = torch.bmm(flat[:end].view(-1, 1, _ROW), other[:end].view(-1, _ROW, 1))
+    with torch.autocast("cpu", enabled=False):  # backward and step may run under it, and would be rounded
+        rows = torch.bmm(flat[:end].view(-1, 1, _ROW), other[:end].view(-1, _ROW, 1))
     return rows.sum() + torch.dot(flat[end:], other[end:])
 
 

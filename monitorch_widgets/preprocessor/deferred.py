@@ -11,6 +11,8 @@ from torch import Tensor
 
 Sink = Callable[[list[float], int], None]
 
+ROOM = 20_000
+"""Pushes that wait at most, for loops without steps."""
 WITHDRAWN = -1
 """Step of numbers that belong to an attempt of which no step was made."""
 
@@ -45,6 +47,8 @@ class StepBuffer:
     grad_outside : bool or None
         Whether gradients were enabled when the running forward pass of the model began; None between such passes.
         Checkpointing disables them inside.
+    on_full : callable
+        Called when a step is so long that what waits should not wait for its end; flushes, by default.
     """
 
     def __init__(self) -> None:
@@ -54,6 +58,8 @@ class StepBuffer:
         self.transfers = 0
         self.pushes = 0
         self.grad_outside: bool | None = None
+        self.on_full: Callable[[], None] = self._flush_without_wait
+        self._room = ROOM
         self._waiting: dict[torch.device, list[_Entry]] = {}
         self._flying: list[tuple[Tensor, Any, list[_Entry]]] = []
 
@@ -71,6 +77,9 @@ class StepBuffer:
         self.pushes += 1
         entry = _Entry(numbers, sink, step, self.owner, evaluation, self.pushes, numbers.numel())
         self._waiting.setdefault(numbers.device, []).append(entry)
+        self._room -= 1
+        if not self._room:
+            self.on_full()
 
     def withdraw(self, mark: int) -> None:
         """Take the first `mark` pushes, so far as they wait, out of the running step: they belong to none.
@@ -85,11 +94,15 @@ class StepBuffer:
 
     def flush(self, *, wait: bool = True) -> None:
         """Start one copy per device, and deliver what has arrived; all of it if `wait`."""
+        self._room = ROOM
         waiting, self._waiting = self._waiting, {}  # an interrupt in between loses numbers rather than doubling them
         for entries in waiting.values():
             self._launch(entries)
         while self._flying and (wait or self._flying[0][1] is None or self._flying[0][1].query()):
             self._land(*self._flying.pop(0))
+
+    def _flush_without_wait(self) -> None:
+        self.flush(wait=False)
 
     def drop(self) -> None:
         """Forget what waits."""
@@ -120,7 +133,7 @@ def _to_host(numbers: Tensor) -> tuple[Tensor, Any]:
     """Copy without waiting where the device can: the copy, and the event that says when it is there."""
     if numbers.device.type != "cuda":
         return numbers.cpu(), None
-    host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
+    host = torch.empty(numbers.shape, dtype=numbers.dtype, device="cpu", pin_memory=True)
     host.copy_(numbers, non_blocking=True)
     event = torch.cuda.Event()  # type: ignore[no-untyped-call]
     event.record(torch.cuda.current_stream(numbers.device))

@@ -1,4 +1,4 @@
-"""A loop with accumulation, clipping and a gradient scaler that skips steps, as a person sees it; and its cell run again."""
+"""A loop with accumulation, clipping and a scaler that skips a step, as a person sees it; and its cell run again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ for i in range(12):
     nn.utils.clip_grad_norm_(model.parameters(), 0.5)
     scaler.step(optimizer)
     scaler.update()
-print(inspector.status().step, "steps;", inspector.state.attached, sorted({i.state.attached for i in olds}) if "olds" in globals() else "")
+others = [other.state.attached for other in globals().get("olds", [])]
+print(inspector.status().step, "steps;", inspector.state.attached, others)
 """
 
 AGAIN = "olds = [inspector]"
@@ -60,7 +61,7 @@ def notebook(open_notebook: Open) -> Notebook:
 @pytest.fixture(scope="module")
 def board(notebook: Notebook) -> Board:
     notebook.run(0)
-    assert "11 steps; True" in notebook.run(1)
+    assert "11 steps; True []" in notebook.run(1)
     board = Board(notebook.page, 0)
     board.until(lambda now: GRADIENT in now and bool(now[GRADIENT].points()), "nothing was drawn", within_s=30)
     return board

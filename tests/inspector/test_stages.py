@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -23,6 +24,12 @@ from monitorch_widgets.lens import (
 
 NORM, UPDATE = "Weight Gradient Norm", "Weight Update Norm"
 LOSS = nn.MSELoss()
+
+
+@pytest.fixture(autouse=True)
+def no_other_inspector() -> None:
+    """Inspectors of earlier tests, which used the same loss module, are gone."""
+    gc.collect()
 
 
 def small() -> nn.Module:
@@ -204,11 +211,14 @@ def calls_into_gatherers(action: Callable[[], None]) -> int:
         nonlocal count
         count += event == "call" and "monitorch_widgets" in frame.f_code.co_filename
 
+    gc.collect()  # whose finalizers are no hooks
+    gc.disable()
     sys.setprofile(profile)
     try:
         action()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return count
 
 

@@ -76,6 +76,7 @@ class Recorder:
         self._depth = 0  # of backward passes within each other
         self._within = False  # a step
         self._stepping = False  # a step that calls its closure, as often as it likes
+        self._pieces = False  # whether parameters were stepped within the running backward pass
         self._left = False  # whether a backward pass has left gradients that no step has used
         self._last: dict[tuple[str, str], Array] = {}
         self._undo = contextlib.ExitStack()
@@ -177,6 +178,9 @@ class Recorder:
             if not self._depth and self._any_gradient():
                 self._left = True
                 self._record("mark")
+            if not self._depth and self._pieces:
+                self._pieces = False
+                self._end_step()
 
     def _any_gradient(self) -> bool:
         grads = [p.grad for p in self.model.parameters() if p.grad is not None]
@@ -221,6 +225,11 @@ class Recorder:
         for key, parameter in after.items():
             self._record("change", *key, before.get(key), parameter)
         self._last.update(after)
+        self._pieces = self._depth > 0  # steps within a backward pass, parameter by parameter, are one
+        if not self._pieces:
+            self._end_step()
+
+    def _end_step(self) -> None:
         self._record("finish_step")
         self._calls, self._left = Counter(), False
 
