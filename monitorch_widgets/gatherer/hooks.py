@@ -17,8 +17,8 @@ from monitorch_widgets.preprocessor import StepBuffer
 
 from .compiled import compiled_frames, forget_compiled_code
 from .module_hooks import ForwardBegins, Inert, Listeners, Subscription, hookable
-from .optimizer_hooks import StepReady, hook_optimizers, sweep_optimizers
-from .passes import NO_BACKWARD, Passes, in_backward, running_backward
+from .optimizer_hooks import StepReady, follow_optimizers, leave_optimizers
+from .passes import Passes, in_backward
 
 # Handles of owners that were forgotten without a detach, or detached within a step. Their hooks do nothing any more,
 # and go when the next owner comes: torch may be iterating over its hooks at this moment.
@@ -68,8 +68,6 @@ class Hooks:
         self.accepts: Callable[[Optimizer], bool] = _accept_all
         self.closure = False
         self._listening = True
-        self._stepping = False
-        self._ending = NO_BACKWARD  # the backward pass that ends a step
         self._modules: dict[int, Listeners] = {}
         self._before: list[Subscription] = []
         self._gradients: list[Subscription] = []
@@ -81,9 +79,10 @@ class Hooks:
         self._names: dict[int, str] = {}
         self._frames = 0
         self._handles: dict[int, Any] = {}
-        self._optimizer_handles: list[Any] = []
+        self._follows = False
         _take_back(_orphans)
-        weakref.finalize(self, _forget, self._handles, self._optimizer_handles, self._last).atexit = False
+        leave_optimizers()
+        weakref.finalize(self, _forget, self._handles, self._last).atexit = False
 
     # ------------------------------------------------------------------ subscriptions
 
@@ -149,8 +148,9 @@ class Hooks:
         self._names = {id(module): name for module, name in names}
 
     def _step(self, callback: StepCallback, callbacks: list[Subscription]) -> Subscription:
-        if not self._optimizer_handles:
-            self._optimizer_handles += hook_optimizers(self)
+        if not self._follows:
+            self._follows = True
+            follow_optimizers(self)
         return Subscription(callback, self.owner, callbacks)
 
     def _of(self, module: nn.Module, name: str) -> Listeners:
@@ -194,23 +194,17 @@ class Hooks:
 
     def _end_step(self, optimizer: Optimizer | None) -> None:
         """End the step; those that are made within a backward pass, parameter by parameter, are one and end with it."""
-        if not in_backward():
-            self._run_all(self._always_after, optimizer)
-        elif self._ending != running_backward():  # an older one has raised, and will never end
-            self._ending = running_backward()
+        if in_backward():
             self.passes.when_backward_ends(self._end_backward)
+        else:
+            self._run_all(self._always_after, optimizer)
 
     def _end_backward(self) -> None:
-        self._ending = NO_BACKWARD
         self._run_all(self._always_after, None)
 
     def _run_all(self, subscriptions: list[Subscription], optimizer: Optimizer | None) -> None:
-        self._stepping = optimizer is not None
-        try:
-            for subscription in subscriptions:
-                self.run(subscription, optimizer)
-        finally:
-            self._stepping = False
+        for subscription in subscriptions:
+            self.run(subscription, optimizer)
 
     def run(self, subscription: Subscription, *args: Any) -> None:
         """Run one callback inside the border that faults do not cross."""
@@ -279,12 +273,8 @@ class Hooks:
         _take_back(self._for_one_pass)
         self._handles.clear()
         self._modules.clear()
-        if self._stepping:
-            _orphans.extend(self._optimizer_handles)
-            self._optimizer_handles.clear()
-        else:
-            _take_back(self._optimizer_handles)
-            sweep_optimizers(self)
+        leave_optimizers(self)
+        self._follows = False
         self._root = None
         for callbacks in (self._before, self._gradients, self._after, self._always_after):
             callbacks.clear()
@@ -300,7 +290,7 @@ class Hooks:
 
     def __len__(self) -> int:
         """Number of hooks that hang on modules and optimizers now."""
-        return len(self._handles) + len(self._optimizer_handles)
+        return len(self._handles) + 2 * self._follows
 
     def is_root(self, module: nn.Module) -> bool:
         """Whether this is the watched model itself."""

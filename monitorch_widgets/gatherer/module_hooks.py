@@ -6,6 +6,7 @@ nothing: the output stays as it is.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from .passes import in_backward
 
 if TYPE_CHECKING:
     from .hooks import Hooks
+
+_CALL = nn.Module._call_impl.__code__
 
 NOT_CALLED = "no forward pass has called it yet"
 DECLINED = "has run, but in evaluation only: record_eval=True or evaluation_from_grad=True reads it"
@@ -120,7 +123,7 @@ class ForwardBegins(Inert):
         hooks = self._hooks()
         if hooks is not None and not untouchable():
             hooks.pass_over()
-            hooks.passes.forward_begins()
+            hooks.passes.forward_begins(nested=hooks.passes.inside and _calls_itself(module))
 
 
 class ModuleHook(Inert):
@@ -165,7 +168,8 @@ class ModuleHook(Inert):
         if known and not tensors:
             listeners.note = NO_NUMBERS
         elif known and not repeated:
-            listeners.note = DECLINED if listeners.forward and hooks.passes.pushes == pushes else ""
+            unread = listeners.forward and hooks.passes.pushes == pushes and not module.training
+            listeners.note = DECLINED if unread else ""
 
 
 def _tell_forward(
@@ -204,6 +208,15 @@ class _OutputHook:
         hooks.passes.backward_runs()
         for subscription in listeners.backward:
             hooks.run(subscription, self._name, module, grad.detach())
+
+
+def _calls_itself(module: nn.Module) -> bool:
+    """Whether a module that is called now is running already."""
+    frame, calls = sys._getframe(1), 0
+    while frame.f_back is not None:
+        frame = frame.f_back
+        calls += frame.f_code is _CALL and frame.f_locals.get("self") is module
+    return calls > 1
 
 
 def untouchable() -> bool:

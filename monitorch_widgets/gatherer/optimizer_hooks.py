@@ -17,31 +17,51 @@ if TYPE_CHECKING:
     from .hooks import Hooks
 
 
+_followers: list[weakref.ref[Hooks]] = []  # owners of hooks that follow optimizers
+_busy: list[Optimizer] = []  # optimizers whose hooks are running: torch iterates over the hooks now
+
+
 class StepBegins:
-    """Hook before each optimizer step."""
+    """Hook before each optimizer step, one for all owners.
 
-    def __init__(self, hooks: Hooks) -> None:
-        self._hooks = weakref.ref(hooks)
-
-    def belongs_to(self, hooks: Hooks) -> bool:
-        """Whether it was made by this owner."""
-        return self._hooks() is hooks
+    Owners come and go while torch may be iterating over hooks, in another thread too; this one stays.
+    """
 
     def __call__(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Tell that a step begins."""
-        if torch.compiler.is_compiling() or untouchable():
-            return
-        hooks = self._hooks()
-        if hooks is None or not hooks.listening or _within_step(sys._getframe(1), hooks):
+        if not torch.compiler.is_compiling() and not untouchable():
+            self._tell_all(sys._getframe(1), optimizer, _has_closure(args, kwargs))
+
+    def _tell_all(self, frame: FrameType, optimizer: Optimizer, closure: bool) -> None:
+        _busy.append(optimizer)
+        try:
+            for hooks in _alive():
+                if not _within_step(frame, hooks):
+                    self._tell(hooks, optimizer, closure)
+        finally:
+            _busy.remove(optimizer)
+
+    def _tell(self, hooks: Hooks, optimizer: Optimizer, closure: bool) -> None:
+        if not hooks.listening:
             return
         if optimizer._optimizer_step_pre_hooks:  # they run after this one, and may clip gradients
             hooks.run_last(optimizer, StepReady(hooks))
         else:
-            hooks.run_before_step(optimizer, closure=_has_closure(args, kwargs))
+            hooks.run_before_step(optimizer, closure=closure)
 
 
-class StepReady(StepBegins):
+class StepEnds(StepBegins):
+    """Hook after each optimizer step, one for all owners."""
+
+    def _tell(self, hooks: Hooks, optimizer: Optimizer, closure: bool) -> None:
+        hooks.run_after_step(optimizer, closure=closure)
+
+
+class StepReady:
     """Hook on one optimizer for one step, behind those that it has."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = weakref.ref(hooks)
 
     def __call__(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Tell that a step begins, and that gradients are ready."""
@@ -50,32 +70,32 @@ class StepReady(StepBegins):
             hooks.run_before_step(optimizer, closure=_has_closure(args, kwargs))
 
 
-class StepEnds(StepBegins):
-    """Hook after each optimizer step."""
-
-    def __call__(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        """Tell that a step was made."""
-        if torch.compiler.is_compiling() or untouchable():
-            return
-        hooks = self._hooks()
-        if hooks is not None and not _within_step(sys._getframe(1), hooks):
-            hooks.run_after_step(optimizer, closure=_has_closure(args, kwargs))
+def follow_optimizers(hooks: Hooks) -> None:
+    """Tell this owner of all steps from now on."""
+    if hooks not in _alive():
+        _followers.append(weakref.ref(hooks))
+    if not _ours(torch_optimizers._global_optimizer_pre_hooks):
+        torch_optimizers.register_optimizer_step_pre_hook(StepBegins())
+    if not _ours(torch_optimizers._global_optimizer_post_hooks):
+        torch_optimizers.register_optimizer_step_post_hook(StepEnds())
 
 
-def hook_optimizers(hooks: Hooks) -> list[Any]:
-    """Put both hooks on all optimizers; their handles are returned."""
-    return [
-        torch_optimizers.register_optimizer_step_pre_hook(StepBegins(hooks)),
-        torch_optimizers.register_optimizer_step_post_hook(StepEnds(hooks)),
-    ]
-
-
-def sweep_optimizers(hooks: Hooks) -> None:
-    """Take off what an interrupt left there before its handle was kept."""
+def leave_optimizers(hooks: Hooks | None = None) -> None:
+    """Tell this owner no more; when none is left, the hooks go, or else with the next owner that comes or goes."""
+    _followers[:] = [weakref.ref(other) for other in _alive() if other is not hooks]
+    if _followers or _busy:
+        return
     for registered in (torch_optimizers._global_optimizer_pre_hooks, torch_optimizers._global_optimizer_post_hooks):
-        for key, hook in list(registered.items()):
-            if isinstance(hook, StepBegins) and hook.belongs_to(hooks):
-                del registered[key]
+        for key in _ours(registered):
+            del registered[key]
+
+
+def _alive() -> list[Hooks]:
+    return [hooks for hooks in (reference() for reference in list(_followers)) if hooks is not None]
+
+
+def _ours(registered: Any) -> list[int]:
+    return [key for key, hook in list(registered.items()) if isinstance(hook, StepBegins)]
 
 
 def _within_step(frame: FrameType, hooks: Hooks) -> bool:

@@ -101,7 +101,9 @@ class Passes:
         self._closure = False
         self._forward_since = False  # the last backward pass
         self._used = True  # whether a step was made of what the backward passes left
-        self._task = NO_BACKWARD
+        self._task = self._queued = NO_BACKWARD
+        self._at_end: Callable[[], None] | None = None
+        self._begun_at = 0
         self._mark = 0
         self._left: _Left | None = None
         self._versions: list[int] = []
@@ -112,10 +114,13 @@ class Passes:
         self._places = parameter_places(model)
         self.step_ends()
 
-    def forward_begins(self) -> None:
-        """Note that the model was called."""
+    def forward_begins(self, *, nested: bool = False) -> None:
+        """Note that the model was called, by itself if `nested`."""
         if not in_backward():
             self.calls.restart()
+            if (self._inside or self._running) and not nested:  # the pass before has raised
+                self._buffer.withdraw(self._buffer.pushes, since=self._begun_at)
+            self._begun_at = self._buffer.pushes
             self._inside, self._running = True, False
             self._buffer.grad_outside = torch.is_grad_enabled()
 
@@ -139,7 +144,7 @@ class Passes:
         task = running_backward()
         if self._running or (task == self._task and task != NO_BACKWARD):
             return
-        self._task, self._running = task, True
+        self._task, self._running, self._at_end = task, True, None
         self.calls.restart()
         if self._used:
             self.count, self._left, self._used = 0, None, False
@@ -153,6 +158,12 @@ class Passes:
 
     def _backward_ends(self) -> None:
         self._running = self._forward_since = False
+        self._look_at_gradients()
+        at_end, self._at_end = self._at_end, None
+        if at_end is not None:
+            at_end()
+
+    def _look_at_gradients(self) -> None:
         for place, version in zip(self._places, self._versions, strict=True):
             if _version(place.parameter) != version:
                 self._left = _left(place)
@@ -166,13 +177,22 @@ class Passes:
         return self._left is not None and self._left.touched
 
     @property
+    def inside(self) -> bool:
+        """Whether a forward pass of the model is running, or was left by an exception."""
+        return self._inside
+
+    @property
     def pushes(self) -> int:
         """Numbers that were pushed so far."""
         return self._buffer.pushes
 
     def when_backward_ends(self, callback: Callable[[], None]) -> None:
-        """Call something when the running backward pass ends."""
-        _at_the_end(callback)
+        """Call something when the running backward pass ends, once; what raises never ends."""
+        if self._running:
+            self._at_end = callback
+        elif self._queued != running_backward():  # no output of a watched module was in this pass
+            self._queued = running_backward()
+            _at_the_end(callback)
 
     def step_begins(self, closure: bool) -> None:
         """Note that the optimizer runs, with a closure or not; a closure may compute gradients many times."""

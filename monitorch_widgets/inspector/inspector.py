@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PATIENCE = 200  # backward passes before one is told that no step was seen
+
 
 class PyTorchInspector:
     """Attaches to a model, reads it batch by batch, and shows it while it trains.
@@ -285,7 +287,7 @@ class PyTorchInspector:
     def _step_too_long(self) -> None:
         """Bring to the history what a loop without steps has read, so that it does not pile up."""
         self._settle(wait=False)
-        if not self._told_of_steps:
+        if not self._told_of_steps and self.state.passes.count > _PATIENCE:
             self._told_of_steps = True
             warnings.warn(
                 "no optimizer step of the watched model was seen for a long time. A loop that changes the parameters "
@@ -342,7 +344,9 @@ class PyTorchInspector:
                 tag = lens.note_metric(name)
                 arrive = partial(self._pushed_arrives, tag, name)
                 self.state.buffer.push(
-                    torch.tensor([value], dtype=torch.float64), arrive, evaluation=not self._before_step.get(name)
+                    torch.tensor([value], dtype=torch.float64, device="cpu"),
+                    arrive,
+                    evaluation=not self._before_step.get(name),
                 )
 
     def _pushed_arrives(self, tag: str, name: str, values: list[float], step: int) -> None:

@@ -81,15 +81,17 @@ class StepBuffer:
         if not self._room:
             self.on_full()
 
-    def withdraw(self, mark: int) -> None:
-        """Take the first `mark` pushes, so far as they wait, out of the running step: they belong to none.
+    def withdraw(self, mark: int, since: int = 0) -> None:
+        """Take the pushes up to number `mark`, so far as they wait, out of the running step: they belong to none.
+
+        Those up to number `since` stay.
 
         Their sinks are called with a step of ``WITHDRAWN``, for statistics that are not by step.
         """
         flying = (entries for _, _, entries in self._flying)
         for entries in [*self._waiting.values(), *flying]:
             for entry in entries:
-                if entry.place <= mark and entry.step == self.step and not entry.evaluation:
+                if since < entry.place <= mark and entry.step == self.step and not entry.evaluation:
                     entry.step = WITHDRAWN
 
     def flush(self, *, wait: bool = True) -> None:

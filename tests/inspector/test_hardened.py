@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import io
+import threading
 import warnings
 from typing import Any
 
@@ -144,7 +145,7 @@ def test_a_loss_inside_the_model_keeps_its_name_there() -> None:
 
 
 def run_without_steps(model: nn.Module) -> None:
-    for _ in range(40):
+    for _ in range(300):
         model(torch.randn(3, 4)).sum().backward()
 
 
@@ -385,3 +386,74 @@ def test_leaves_of_parts_that_are_called_alone_keep_few_hooks() -> None:
     for _ in range(600):
         model["hands"](None)
     assert len(model["hands"].scale._backward_hooks) <= 256
+
+
+def test_an_attempt_that_raised_leaves_the_row() -> None:
+    model = small()
+    inspector, optimizer = watch(model), torch.optim.SGD(model.parameters(), lr=0.0)
+    x = torch.randn(3, 4)
+    step(model, optimizer, x)
+    with pytest.raises(RuntimeError):
+        model[1](model[0](x * 100)) + model(x * 100)[:, :2].reshape(-1)[:5]
+    broken = model.register_forward_pre_hook(lambda module, args: (args[0] * 100,))
+    handle = model[2].register_forward_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        model(x)
+    broken.remove()
+    handle.remove()
+    step(model, optimizer, x)
+    handle = model[0].register_forward_hook(
+        lambda module, args, output: output.register_hook(lambda grad: 1 / 0) and None
+    )
+    with pytest.raises(ZeroDivisionError):
+        model(x * 100).sum().backward()
+    handle.remove()
+    step(model, optimizer, x)
+    norms = inspector.history["Output Norm"].values
+    assert norms.shape[0] == 3
+    np.testing.assert_array_equal(norms[2], norms[0])
+
+
+def test_steps_within_a_backward_pass_with_checkpoints_are_one() -> None:
+    from torch.utils.checkpoint import checkpoint
+
+    class Segments(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = small(), nn.Linear(1, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.two(checkpoint(self.one, checkpoint(nn.Identity(), x, use_reentrant=True), use_reentrant=True))
+
+    model = Segments()
+    inspector = watch(model)
+    made = {parameter: torch.optim.SGD([parameter], lr=0.01) for parameter in model.parameters()}
+    for parameter, optimizer in made.items():
+        parameter.register_post_accumulate_grad_hook(lambda _, optimizer=optimizer: optimizer.step())
+    for _ in range(4):
+        model.zero_grad()
+        model(torch.randn(3, 4, requires_grad=True)).sum().backward()
+    assert inspector.status().step == 4
+
+
+def test_inspectors_come_and_go_while_another_thread_trains() -> None:
+    model = nn.Sequential(*[nn.Linear(4, 4) for _ in range(6)])
+    inspector = watch(model)
+    faults: list[BaseException] = []
+    done = threading.Event()
+
+    def train() -> None:
+        optimizer = sgd(model)
+        try:
+            while not done.is_set():
+                step(model, optimizer)
+        except BaseException as error:
+            faults.append(error)
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    for _ in range(200):
+        watch(nn.Linear(2, 1)).detach()
+    done.set()
+    thread.join()
+    assert not faults and inspector.status().step > 0
