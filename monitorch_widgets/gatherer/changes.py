@@ -15,7 +15,8 @@ from monitorch_widgets.preprocessor.difference import same_layout, taken_from
 
 from .abstract import AbstractGatherer
 from .hooks import Hooks
-from .parameters_seen import ParametersGatherer, Watched
+from .parameter_places import Watched
+from .parameters_seen import ParametersGatherer
 from .state import InspectorState
 
 Place = tuple[int, str]

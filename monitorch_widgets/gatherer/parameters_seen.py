@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from monitorch_widgets.preprocessor import (
@@ -17,58 +16,8 @@ from monitorch_widgets.preprocessor import (
 )
 
 from .abstract import AbstractGatherer, share_buffer
+from .parameter_places import ParameterPlaces
 from .state import InspectorState
-
-
-class Watched(NamedTuple):
-    """A parameter as it is now: the name of its series, where it is kept, and the tensor."""
-
-    name: str
-    place: tuple[int, str]
-    tensor: Tensor
-
-
-class ParameterPlaces:
-    """Parameters by series name, looked up anew each time: a replaced parameter is seen, a deleted model forgotten.
-
-    One that stands in several places is seen in the first of them; one that has no numbers yet, like that of a lazy
-    module before its first pass or one on the meta device, is passed over.
-    """
-
-    def __init__(self) -> None:
-        self._places: list[tuple[str, weakref.ref[nn.Module], str]] = []
-
-    def add(self, name: str, module: nn.Module, parameter: str) -> None:
-        """Add a parameter of a module under the name of its series."""
-        self._places.append((name, weakref.ref(module), parameter))
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def now(self, optimizer: Optimizer | None) -> list[Watched]:
-        """The parameters, those of `optimizer` only where one is given."""
-        used = None if optimizer is None else {id(p) for group in optimizer.param_groups for p in group["params"]}
-        found: dict[int, Watched] = {}
-        for name, reference, parameter in self._places:
-            module = reference()
-            tensor = None if module is None else _own(module, parameter)
-            if tensor is not None and (used is None or id(tensor) in used) and _has_numbers(tensor):
-                found.setdefault(id(tensor), Watched(name, (id(module), parameter), tensor))
-        return list(found.values())
-
-    def tensors(self, optimizer: Optimizer | None) -> tuple[list[str], list[Tensor]]:
-        """Names and parameters, those of `optimizer` only where one is given."""
-        watched = self.now(optimizer)
-        return [each.name for each in watched], [each.tensor for each in watched]
-
-
-def _own(module: nn.Module, parameter: str) -> Tensor | None:
-    own = module._parameters
-    return own[parameter] if parameter in own else None  # noqa: SIM401 - torch.jit's has no get()
-
-
-def _has_numbers(parameter: Tensor) -> bool:
-    return not (is_lazy(parameter) or parameter.is_meta) and parameter.is_leaf
 
 
 class ParametersGatherer(AbstractGatherer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,30 +11,9 @@ from torch import Tensor, nn
 from monitorch_widgets.preprocessor import StepBuffer
 
 from .calls import CallNumbers
+from .parameter_places import ParameterPlace, parameter_places
 
 NO_BACKWARD = -1
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterPlace:
-    """Where a parameter is. Weak references to the parameter itself would forbid torch to swap it for another."""
-
-    module: weakref.ref[nn.Module]
-    name: str
-
-    @property
-    def parameter(self) -> nn.Parameter | None:
-        """The parameter, if it is still there."""
-        module = self.module()
-        if module is None or self.name not in module._parameters:
-            return None
-        parameter = module._parameters[self.name]
-        return parameter if parameter is not None and parameter.is_leaf else None  # meta-learning puts others there
-
-
-def parameter_places(model: nn.Module) -> list[ParameterPlace]:
-    """Where the parameters of a model are, shared ones more than once."""
-    return [ParameterPlace(weakref.ref(part), name) for part in model.modules() for name, _ in part._parameters.items()]
 
 
 @dataclass(frozen=True, slots=True)

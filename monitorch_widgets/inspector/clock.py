@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
 from monitorch_widgets.gatherer import InspectorState
-from monitorch_widgets.gatherer.passes import ParameterPlace, parameter_places
+from monitorch_widgets.gatherer.parameter_places import ParameterPlace, parameter_places
 from monitorch_widgets.values import Fault, Status
 
 _MARKS = 2000  # epoch ends that are kept

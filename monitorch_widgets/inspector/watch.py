@@ -11,6 +11,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from monitorch_widgets.gatherer import Hooks
 from monitorch_widgets.gatherer.module_hooks import NOT_CALLED, hookable
+from monitorch_widgets.gatherer.parameter_places import ParameterPlace
 from monitorch_widgets.values import ModuleInfo
 
 from .modules import Place, places
@@ -139,7 +140,7 @@ class Watch:
             return []
         groups: dict[tuple[int, str], list[str]] = {}
         for kept in self._without:
-            parameter = kept.parameter
+            parameter = kept.place.parameter
             if parameter is not None:
                 why = _NO_GRADIENT if parameter.requires_grad else _FROZEN
                 groups.setdefault((kept.key, why), []).append(kept.shown)
@@ -164,24 +165,16 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class _Parameter:
-    """Where a parameter is: the key of the module that it is shown at, the name there, and who holds it."""
+    """A parameter: the key of the module that it is shown at, the name there, and where it is."""
 
     key: int
     shown: str
-    holder: weakref.ref[nn.Module]
-    name: str
-
-    @property
-    def parameter(self) -> nn.Parameter | None:
-        holder = self.holder()
-        if holder is None or self.name not in holder._parameters:
-            return None
-        return holder._parameters[self.name]
+    place: ParameterPlace
 
     @property
     def lacks_gradient(self) -> bool:
-        parameter = self.parameter
-        return parameter is not None and parameter.is_leaf and parameter.grad is None
+        parameter = self.place.parameter
+        return parameter is not None and parameter.grad is None
 
 
 def _parameters(found: Iterable[Place]) -> Iterator[_Parameter]:
@@ -195,7 +188,7 @@ def _parameters(found: Iterable[Place]) -> Iterator[_Parameter]:
 
 def _own(key: int, holder: nn.Module, prefix: str) -> Iterator[_Parameter]:
     for name in [name for name, parameter in holder._parameters.items() if parameter is not None]:
-        yield _Parameter(key, prefix + name, weakref.ref(holder), name)
+        yield _Parameter(key, prefix + name, ParameterPlace(weakref.ref(holder), name))
 
 
 def _paths(names: Iterable[tuple[str, str]]) -> list[str]:
