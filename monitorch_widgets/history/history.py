@@ -70,6 +70,8 @@ class History:
             names, values = groups.setdefault((reading.tag, reading.step), ([], []))
             names.append(reading.module)
             values.append(reading.value)
+            if reading.stage:
+                self.declare(reading.tag).note_stage(reading.step, reading.stage)
         for (tag, step), (names, values) in groups.items():
             self.declare(tag).record(step, second, names, values)
 

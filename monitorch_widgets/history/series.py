@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+
+from monitorch_widgets.values import Reading
 
 from .bins import Bins, Floats, Ints, fold_rows, merge_pairs
 
@@ -187,6 +189,23 @@ class Series:
             self._counts[row % 2, columns] = new == new
         else:
             self._merge(row, columns, new)
+
+    def readings(self) -> Iterator[Reading]:
+        """The readings at full detail, the oldest first, each with its stage; gaps are left out.
+
+        Examples
+        --------
+        >>> series = Series("Output Norm", ["fc"])
+        >>> series.record(0, 0.1, ["fc"], [2.0])
+        >>> list(series.readings())
+        [Reading(tag='Output Norm', module='fc', step=0, value=2.0, stage='')]
+        """
+        rows = self.newest()
+        for step, values in zip(rows.steps.tolist(), rows.values.tolist(), strict=True):
+            stage = self.stage_at(step)
+            for module, value in zip(self.modules, values, strict=True):
+                if value == value:
+                    yield Reading(self.tag, module, step, value, stage)
 
     def withdraw(self, step: int) -> None:
         """Empty the newest row if it is the one of `step`: what was read belongs to no step after all."""

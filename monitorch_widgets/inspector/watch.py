@@ -22,6 +22,7 @@ _UNSEEN = (
 )
 _FROZEN = "frozen (requires_grad is False), so it has no gradients"
 _NO_GRADIENT = "no gradient has reached it so far"
+_OFTEN = 30  # steps between two looks at everything
 _PATIENCE = 2  # steps after which a missing call or gradient is told: optimizers may take turns
 
 
@@ -66,6 +67,7 @@ class Watch:
         self._without: list[_Parameter] = []
         self._parameter_names: list[tuple[int, str]] = []
         self._steps = 0
+        self._recent: tuple[int, list[ModuleInfo]] | None = None
         self._last: list[ModuleInfo] | None = []  # what was known when it ended
         self.title = "no model"
 
@@ -77,7 +79,7 @@ class Watch:
         self._known = [_Known.of(place) for place in found]
         self._without = list(_parameters(found))
         self._parameter_names = [(parameter.key, parameter.shown) for parameter in self._without]
-        self._steps, self._last = 0, None
+        self._steps, self._last, self._recent = 0, None, None
         return found
 
     @property
@@ -101,7 +103,7 @@ class Watch:
 
     def end(self) -> None:
         """Stop looking; what is known stays."""
-        self._last = self.all
+        self._last, self._recent = self.all, None
         self._model, self._without = None, []
 
     def saw_gradients(self) -> None:
@@ -122,8 +124,10 @@ class Watch:
 
     @property
     def unwatched(self) -> list[ModuleInfo]:
-        """Only what is not watched."""
-        return [info for info in self.all if info.note]
+        """Only what is not watched; in a long run, as it was some steps ago."""
+        if self._recent is None or self._steps < _OFTEN or self._steps >= self._recent[0] + _OFTEN:
+            self._recent = (self._steps, [info for info in self.all if info.note])
+        return self._recent[1]
 
     def _notes(self) -> dict[int, str]:
         notes = {known.key: known.info.note for known in self._known}
