@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 _followers: list[weakref.ref[Hooks]] = []  # owners of hooks that follow optimizers
-_busy: list[Optimizer] = []  # optimizers whose hooks are running: torch iterates over the hooks now
+_STEP = Optimizer.profile_hook_step(lambda optimizer: None).__code__  # what torch puts around every step
 
 
 class StepBegins:
@@ -33,13 +33,9 @@ class StepBegins:
             self._tell_all(sys._getframe(1), optimizer, _has_closure(args, kwargs))
 
     def _tell_all(self, frame: FrameType, optimizer: Optimizer, closure: bool) -> None:
-        _busy.append(optimizer)
-        try:
-            for hooks in _alive():
-                if not _within_step(frame, hooks):
-                    self._tell(hooks, optimizer, closure)
-        finally:
-            _busy.remove(optimizer)
+        for hooks in _alive():
+            if not _within_step(frame, hooks):
+                self._tell(hooks, optimizer, closure)
 
     def _tell(self, hooks: Hooks, optimizer: Optimizer, closure: bool) -> None:
         if not hooks.listening:
@@ -83,11 +79,22 @@ def follow_optimizers(hooks: Hooks) -> None:
 def leave_optimizers(hooks: Hooks | None = None) -> None:
     """Tell this owner no more; when none is left, the hooks go, or else with the next owner that comes or goes."""
     _followers[:] = [weakref.ref(other) for other in _alive() if other is not hooks]
-    if _followers or _busy:
+    if _followers or _stepping():
         return
     for registered in (torch_optimizers._global_optimizer_pre_hooks, torch_optimizers._global_optimizer_post_hooks):
         for key in _ours(registered):
             del registered[key]
+
+
+def _stepping() -> bool:
+    """Whether an optimizer is stepping, in any thread: torch may be iterating over the hooks at this moment."""
+    for frame in sys._current_frames().values():
+        above: FrameType | None = frame
+        while above is not None:
+            if above.f_code is _STEP:
+                return True
+            above = above.f_back
+    return False
 
 
 def _alive() -> list[Hooks]:
@@ -102,12 +109,11 @@ def _within_step(frame: FrameType, hooks: Hooks) -> bool:
     """Whether this step is a part of another one that counts.
 
     That is so where a subclass calls ``super().step()``, and for an optimizer inside another one. `frame` is the one
-    that runs the hooks; torch puts the same code around every optimizer's step. Nothing is kept from step to step, so
-    a step that raises can't confuse the next.
+    that runs the hooks. Nothing is kept from step to step, so a step that raises can't confuse the next.
     """
     outer = frame.f_back
     while outer is not None:
-        if outer.f_code is frame.f_code:
+        if outer.f_code is _STEP:
             return any(hooks.accepts(value) for value in outer.f_locals.values() if isinstance(value, Optimizer))
         outer = outer.f_back
     return False

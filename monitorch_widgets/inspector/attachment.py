@@ -62,20 +62,16 @@ class Attachment:
         self.saw_training: Callable[[bool], None] = _ignore
 
     def begin(self, module: nn.Module) -> None:
-        """Watch the model inside `module`; what raises leaves nothing behind."""
+        """Watch the model inside `module`; call :meth:`end` if it raises."""
         hooks, model = self._state.hooks, unwrapped(module)
         hooks.stay = is_compiled(module)
         if hooks.stay:
             forget_compiled_code()
         self._faults.clear()
-        try:
-            hooks.listening = True
-            self._clock.watch(model)
-            self._register(model)
-            self._state.attached = True
-        except BaseException:
-            self.end()
-            raise
+        hooks.listening = True
+        self._clock.watch(model)
+        self._register(model)
+        self._state.attached = True
 
     def renew(self, model: nn.Module) -> None:
         """Look at the same model again; lenses keep what they have read."""

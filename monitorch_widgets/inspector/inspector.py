@@ -196,12 +196,16 @@ class PyTorchInspector:
         module = checked_model(module)
         self.detach()
         take_over(self.lenses, self)
-        self._attachment.begin(module)
-        self._declare()
-        note_attached(self)
-        if self.state.buffer.step:
-            self._events.add("model", self.state.buffer.step, f"From here on a {self.title} is watched.")
-        self._show_layout()
+        try:
+            self._attachment.begin(module)
+            self._declare()
+            note_attached(self)
+            if self.state.buffer.step:
+                self._events.add("model", self.state.buffer.step, f"From here on a {self.title} is watched.")
+            self._show_layout()
+        except BaseException:
+            self._leave()
+            raise
         return self
 
     def refresh(self) -> Self:

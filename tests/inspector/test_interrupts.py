@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.optim import optimizer as optimizers
 
 import monitorch_widgets
 from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.gatherer import Hooks
+from monitorch_widgets.gatherer import optimizer_hooks as optimizer_hooks_of_ours
 
 from ..zoo.watching import every_lens, hooks_on, optimizer_hooks, quiet_collector
 
@@ -114,8 +114,8 @@ def chosen(lines: list[tuple[str, int]]) -> list[int]:
 
 def checked(kind: str, stop: int) -> str:
     """What is wrong after an interrupt at one line; empty for nothing."""
-    for hooks in (optimizers._global_optimizer_pre_hooks, optimizers._global_optimizer_post_hooks):
-        hooks.clear()  # what an earlier line has left
+    optimizer_hooks_of_ours._followers.clear()  # what an earlier line has left, which is not collected meanwhile
+    optimizer_hooks_of_ours.leave_optimizers()
     scene = prepared(kind)
     lines = Lines(stop)
     lines.during(getattr(scene, kind))
@@ -136,6 +136,9 @@ def _afresh(scene: Scene, where: str) -> str:
     new.detach()
     if hooks_on(scene.model) or optimizer_hooks():
         return where + "a new inspector can't leave"
+    if not torch.is_grad_enabled() or torch.is_inference_mode_enabled():
+        torch.set_grad_enabled(True)
+        return where + "the grad mode is another"
     return "" if rows == 1 else where + f"a new inspector has {rows} rows after a step"
 
 
@@ -151,6 +154,7 @@ def wrong(kind: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("kind", BEFORE)
 def test_ctrl_c_at_any_line_leaves_nothing(kind: str) -> None:
+    gc.collect()
     gc.disable()  # else what the collector runs comes between the lines, at any of them
     try:
         assert not list(wrong(kind))
