@@ -123,7 +123,10 @@ class ForwardBegins(Inert):
         hooks = self._hooks()
         if hooks is not None and not untouchable():
             hooks.pass_over()
-            hooks.passes.forward_begins(nested=hooks.passes.inside and _calls_itself(module))
+            hooks.passes.forward_begins(
+                training=module.training and torch.is_grad_enabled(),
+                nested=hooks.passes.inside and _calls_itself(module),
+            )
 
 
 class ModuleHook(Inert):

@@ -61,6 +61,8 @@ class Passes:
         Tells the calls of a module apart.
     count : int
         Backward passes that the gradients of the next step come from; a second optimizer may step the same ones.
+    forwards : int
+        Forward passes of the model in training since the last step; 0 where only its parts are called.
     begun : bool
         Whether a module has run forward in training since the last step.
     on_dropped : callable
@@ -72,6 +74,7 @@ class Passes:
         self.calls = CallNumbers()
         self.count = 0
         self.begun = False
+        self.forwards = 0
         self.on_dropped: Callable[[int], None] = _ignore
         self._buffer = buffer
         self._inside = False
@@ -92,13 +95,14 @@ class Passes:
         self._places = parameter_places(model)
         self.step_ends()
 
-    def forward_begins(self, *, nested: bool = False) -> None:
-        """Note that the model was called, by itself if `nested`."""
+    def forward_begins(self, *, training: bool = True, nested: bool = False) -> None:
+        """Note that the model was called: in training or not, by itself if `nested`."""
         if not in_backward():
             self.calls.restart()
             if (self._inside or self._running) and not nested:  # the pass before has raised
                 self._buffer.withdraw(self._buffer.pushes, since=self._begun_at)
             self._begun_at = self._buffer.pushes
+            self.forwards += training and not nested
             self._inside, self._running = True, False
             self._buffer.grad_outside = torch.is_grad_enabled()
 
@@ -129,7 +133,7 @@ class Passes:
         # without a forward pass in between, the loop works with the gradients of one attempt
         if self._left is not None and self._forward_since and not self._closure and self._left.dropped:
             self.on_dropped(self._mark)
-            self.count = 0
+            self.count, self.forwards = 0, 1
         self.count += 1
         self._versions = [_version(place.parameter) for place in self._places]
         _at_the_end(self._backward_ends)
@@ -179,6 +183,7 @@ class Passes:
     def step_ends(self) -> None:
         """Note that the gradients were used."""
         self._closure = self.begun = False
+        self.forwards = 0
         self.calls.restart()
         self._used = True
         self._inside = self._running = False

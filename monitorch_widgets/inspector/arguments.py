@@ -50,6 +50,11 @@ def checked_lenses(lenses: object) -> list[AbstractLens]:
     """Return the lenses as a list; the default ones for None."""
     if lenses is None:
         return default_lenses()
+    if isinstance(lenses, nn.Module):
+        raise ArgumentTypeError(
+            f"expected a list of lenses first; received the module {type(lenses).__name__}. "
+            "Name it: PyTorchInspector(module=model)."
+        )
     if isinstance(lenses, AbstractLens) or not isinstance(lenses, Iterable):
         raise ArgumentTypeError(f"expected a list of lenses; received {lenses!r}. Put it in a list: [OutputNorm()].")
     found: list[AbstractLens] = []

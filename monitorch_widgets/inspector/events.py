@@ -10,9 +10,13 @@ from monitorch_widgets.values import Event
 _KEPT = 200
 
 OVERFLOW = "The step was skipped: a gradient scaler found infinity or NaN in the gradients."
+NO_STEP = (
+    "no optimizer step of the watched model was seen for a long time. A loop that changes the parameters itself, or in "
+    "compiled code, should call inspector.tick_batch() after each step."
+)
 DROPPED = (
-    "No step was made of the gradients of a backward pass: a gradient scaler found infinity or NaN in them, or the "
-    "loop set them to zero."
+    "No optimizer step was seen that used the gradients of a backward pass: a gradient scaler skipped it, or the loop "
+    "set them to zero, or changed the parameters itself; then it should call tick_batch()."
 )
 
 

@@ -33,7 +33,7 @@ from .arguments import (
 from .arrivals import Arrivals
 from .attachment import Attachment
 from .clock import Clock, stride
-from .events import Events
+from .events import NO_STEP, Events
 from .faults import Faults
 from .modules import told_changes
 from .namesakes import Namesakes, note_attached, take_over
@@ -152,7 +152,7 @@ class PyTorchInspector:
         self._step_log = StepLog(self.state, self._arrivals, self._events)
         self._attachment = self._wired()
         self._before_step: dict[str, bool] = {}
-        self._told_of_steps = False
+        self._told_of_steps = self._told_of_lens = False
         self._changes_told: tuple[list[str], list[str]] = ([], [])
         self._call_preprocessor = ExplicitCall(
             checked_text("train_loss_str", train_loss_str, "train_loss"),
@@ -293,12 +293,7 @@ class PyTorchInspector:
         self._settle(wait=False)
         if not self._told_of_steps and self.state.passes.count > _PATIENCE:
             self._told_of_steps = True
-            warnings.warn(
-                "no optimizer step of the watched model was seen for a long time. A loop that changes the parameters "
-                "itself, or in compiled code, should call inspector.tick_batch() after each step.",
-                NotWatched,
-                stacklevel=2,
-            )
+            warnings.warn(NO_STEP, NotWatched, stacklevel=2)
 
     def _settle(self, *, wait: bool = True) -> None:
         """Bring what waits on the device to the history."""
@@ -343,15 +338,19 @@ class PyTorchInspector:
     def _pushed(self, name: str, value: float) -> None:
         if self.state.hooks.listening:  # what is pushed at other steps comes at the same place of the loop
             self._before_step[name] = self.state.in_step or self.state.passes.begun
-        for lens in self.lenses:
-            if isinstance(lens, LossMetrics):
-                tag = lens.note_metric(name)
-                arrive = partial(self._pushed_arrives, tag, name)
-                self.state.buffer.push(
-                    torch.tensor([value], dtype=torch.float64, device="cpu"),
-                    arrive,
-                    evaluation=not self._before_step.get(name),
-                )
+        takers = [lens for lens in self.lenses if isinstance(lens, LossMetrics)]
+        if not takers and not self._told_of_lens:
+            self._told_of_lens = True
+            words = f"{name!r} was pushed, and no lens takes it: add LossMetrics() to the lenses of the inspector."
+            warnings.warn(words, NotWatched, stacklevel=4)
+        for lens in takers:
+            tag = lens.note_metric(name)
+            arrive = partial(self._pushed_arrives, tag, name)
+            self.state.buffer.push(
+                torch.tensor([value], dtype=torch.float64, device="cpu"),
+                arrive,
+                evaluation=not self._before_step.get(name),
+            )
 
     def _pushed_arrives(self, tag: str, name: str, values: list[float], step: int) -> None:
         self._arrivals.emit(tag, [name], values, step)

@@ -21,12 +21,15 @@ class StepTaken:
         Whether an optimizer made it.
     closure : bool
         Whether the optimizer computed the gradients itself, with a closure.
+    forwards : int
+        Forward passes since the step before.
     """
 
     passes: int = 1
     touched: bool = False
     optimizer: bool = True
     closure: bool = False
+    forwards: int = 1
 
 
 def stage_of(spec: ChartSpec, step: StepTaken) -> str:
@@ -40,8 +43,9 @@ def stage_of(spec: ChartSpec, step: StepTaken) -> str:
     """
     if spec.moment == "gradient":
         return _gradient(step)
-    if spec.moment in ("forward", "backward") and step.passes > 1:
-        return f"{spec.stage}, mean of {step.passes} a step"
+    count = {"forward": step.forwards, "backward": step.passes}.get(spec.moment, 1)
+    if count > 1:
+        return f"{spec.stage}, mean of {count} a step"
     if spec.moment == "update" and not step.optimizer:
         return "as applied: the change since the call of tick_batch() before"
     return spec.stage

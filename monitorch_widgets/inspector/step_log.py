@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 
 import torch
 from torch.optim import Optimizer
 
+from monitorch_widgets.errors import NotWatched
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.history import History
 from monitorch_widgets.values import ChartSpec
 
 from .arrivals import Arrivals
-from .events import DROPPED, OVERFLOW, Events
+from .events import DROPPED, NO_STEP, OVERFLOW, Events
 from .stages import StepTaken, stage_of
 
+_PATIENCE = 50  # backward passes before one is told that no step was seen at all
 _LATE = 3  # steps whose readings may still be on their way
 
 
@@ -35,13 +38,16 @@ class StepLog:
         self._state = state
         self._arrivals = arrivals
         self._events = events
+        self._never_a_step = 0
         self._taken: dict[int, StepTaken] = {}
         state.passes.on_dropped = self._dropped
 
     def saw_step(self, optimizer: Optimizer | None) -> None:
         """Note a step, right before it is made."""
         passes, closure = self._state.passes, self._state.hooks.closure
-        self._taken[self._state.buffer.step] = StepTaken(passes.count, passes.touched, optimizer is not None, closure)
+        self._taken[self._state.buffer.step] = StepTaken(
+            passes.count, passes.touched, optimizer is not None, closure, passes.forwards or passes.count
+        )
         overflow = getattr(optimizer, "found_inf", None)  # a gradient scaler leaves it to a fused optimizer
         if isinstance(overflow, torch.Tensor):
             self._state.buffer.push(overflow.detach().reshape(1).float(), self._overflow_known)
@@ -67,3 +73,6 @@ class StepLog:
         self._state.buffer.withdraw(mark)
         self._arrivals.withdraw(self._state.buffer.step)
         self._events.add("skipped", self._state.buffer.step, DROPPED)
+        self._never_a_step += self._state.buffer.step == 0
+        if self._never_a_step == _PATIENCE:
+            warnings.warn(NO_STEP, NotWatched, stacklevel=2)

@@ -98,7 +98,7 @@ class Watch:
         rank = {name: i for i, name in enumerate(known)}
         owners = {name: name if name in known else _owner(name, known) for name in dict.fromkeys(names)}
         ours = [name for name in owners if owners[name]]  # the history may hold names of a model before this one
-        ours.sort(key=lambda name: (rank[owners[name]], name != owners[name]))
+        ours.sort(key=lambda name: (rank[owners[name]], name != owners[name], len(name), name))
         return [known.get(name) or replace(known[owners[name]], name=name, activation=False) for name in ours]
 
     def end(self) -> None:

@@ -14,7 +14,7 @@ Sink = Callable[[list[float], int], None]
 ROOM = 20_000
 """Pushes that wait at most, for loops without steps."""
 WITHDRAWN = -1
-"""Step of numbers that belong to an attempt of which no step was made."""
+"""Step of numbers that belong to an attempt of which no step was made: nobody gets them."""
 
 
 @dataclass(slots=True)
@@ -85,8 +85,6 @@ class StepBuffer:
         """Take the pushes up to number `mark`, so far as they wait, out of the running step: they belong to none.
 
         Those up to number `since` stay.
-
-        Their sinks are called with a step of ``WITHDRAWN``, for statistics that are not by step.
         """
         flying = (entries for _, _, entries in self._flying)
         for entries in [*self._waiting.values(), *flying]:
@@ -124,11 +122,15 @@ class StepBuffer:
         values = host.tolist()
         start = 0
         for entry in entries:
-            try:
-                entry.sink(values[start : start + entry.size], entry.step)
-            except Exception as error:
-                self.on_fault(entry.owner, error)
+            if entry.step != WITHDRAWN:
+                self._deliver(entry, values[start : start + entry.size])
             start += entry.size
+
+    def _deliver(self, entry: _Entry, values: list[float]) -> None:
+        try:
+            entry.sink(values, entry.step)
+        except Exception as error:
+            self.on_fault(entry.owner, error)
 
 
 def _to_host(numbers: Tensor) -> tuple[Tensor, Any]:

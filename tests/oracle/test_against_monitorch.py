@@ -20,6 +20,9 @@ from .make_reference import REFERENCE
 from .own import ByEpoch, Run, band, figure, own_run
 from .scene import CASES, EPOCHS, Call, watched
 
+# The scene pushes a metric to every inspector, whatever its lenses.
+pytestmark = pytest.mark.filterwarnings("ignore:.* was pushed, and no lens takes it")
+
 RTOL = 1e-4
 NEAR = {"rel": RTOL, "abs": 1e-7}
 

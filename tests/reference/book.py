@@ -35,7 +35,7 @@ class Book:
     rows : dict
         Tag to step to series to the readings of the passes.
     epoch : dict
-        Tag and series to every reading since the epoch began, those of attempts without a step too.
+        Tag and series to every reading since the epoch began.
     """
 
     record_eval: bool = False
@@ -102,7 +102,9 @@ class Book:
         self._mark = len(self._waiting)
 
     def drop(self) -> None:
-        """The attempt up to the mark became no step: it is in no row."""
+        """The attempt up to the mark became no step: it is in no row, and in no figure of the epoch."""
+        for tag, series, value in self._waiting[: self._mark]:
+            self.epoch[tag, series].remove(value)
         del self._waiting[: self._mark]
         self._mark = 0
 

@@ -81,7 +81,7 @@ def epoch(stage: Stage, optimizer: torch.optim.Optimizer) -> None:
             stage.step(optimizer, grads)
         else:
             stage.book.mark()
-            stage.book.drop()  # leaves its row, and stays among the readings of the epoch
+            stage.book.drop()
     stage.model.eval()
     with torch.no_grad():
         stage.loss_fn(stage.model(x), y)
