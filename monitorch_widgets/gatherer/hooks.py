@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -212,11 +213,15 @@ class Hooks:
         if id(owner) in self.muted:
             return
         self.on_owner(owner)
+        enabled = torch.is_grad_enabled()
         try:
             subscription.call(*args)
         except Exception as error:
             name = args[0] if args and isinstance(args[0], str) else ""
             self.on_fault(owner, name, error)
+        except BaseException:
+            torch.set_grad_enabled(enabled)  # an interrupt may come right where a no_grad block ends
+            raise
 
     # ------------------------------------------------------------------ on and off
 
