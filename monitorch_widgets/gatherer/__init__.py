@@ -1,7 +1,7 @@
 """Where a tensor is seen: forward, output gradient, parameter gradient, optimizer step, epoch."""
 
 from .abstract import AbstractGatherer
-from .changes import ParameterChangesGatherer
+from .changes_seen import ParameterChangesGatherer
 from .hooks import Hooks
 from .outputs_seen import BackwardGatherer, FeedForwardGatherer
 from .parameters_seen import (

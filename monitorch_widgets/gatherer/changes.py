@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from monitorch_widgets.numerical import aside
-from monitorch_widgets.preprocessor import DifferencePreprocessor
 from monitorch_widgets.preprocessor.difference import same_layout, taken_from
 
-from .abstract import AbstractGatherer
 from .hooks import Hooks
 from .parameter_places import Watched
-from .parameters_seen import ParametersGatherer
-from .state import InspectorState
+
+if TYPE_CHECKING:
+    from .changes_seen import ParameterChangesGatherer
 
 Place = tuple[int, str]
 
@@ -50,12 +50,6 @@ class Changes:
         self._since_told: set[Place] = set()  # copies of the newest such step, if it was the newest step
         self._told_at = -1  # number of that step
         self.gatherers: list[ParameterChangesGatherer] = []
-
-    @staticmethod
-    def of(state: InspectorState) -> Changes:
-        """The one of an inspector."""
-        found: Changes = vars(state).setdefault("changes", Changes())
-        return found
 
     def begin(self, gatherer: object, watched: Sequence[Watched], optimizer: Optimizer | None, step: int) -> None:
         """Note what the parameters are before a step."""
@@ -157,74 +151,3 @@ class Changes:
         self._measured.clear()
         self._told.clear()
         self._ended = False
-
-
-class ParameterChangesGatherer(ParametersGatherer):
-    """Sees by how much each step changes parameters.
-
-    Parameters
-    ----------
-    preprocessors : sequence of DifferencePreprocessor
-        Get the changes of the step at once.
-    inspector_state : InspectorState
-        Of the inspector; gatherers of one inspector share the copies of parameters.
-    optimizer : torch.optim.Optimizer, optional
-        Follow only this one; by default every optimizer is followed.
-    """
-
-    def __init__(
-        self,
-        preprocessors: Sequence[DifferencePreprocessor],
-        inspector_state: InspectorState,
-        optimizer: Optimizer | None = None,
-    ) -> None:
-        super().__init__(preprocessors, inspector_state)
-        self._differences = preprocessors
-        self.needs_sizes = any(preprocessor.needs_sizes for preprocessor in preprocessors)
-        self._optimizer = optimizer
-        self._changes = Changes.of(inspector_state)
-        hooks = inspector_state.hooks
-        self.subscriptions = [hooks.before_step(self.begin), hooks.after_step(self)]
-        self._subscriptions = self.subscriptions
-        self._changes.gatherers.append(self)
-
-    def tell(self) -> None:
-        """Say that a step was made that no optimizer shows, to all gatherers of changes of the inspector."""
-        if self.inspector_state is not None:
-            self._changes.tell(self.inspector_state.hooks)
-
-    @property
-    def memory_bytes(self) -> int:
-        """Memory of the copies that count as this gatherer's, in bytes."""
-        return self._changes.memory_of(self)
-
-    @AbstractGatherer.requires_active_inspector_state
-    def begin(self, optimizer: Optimizer | None = None) -> None:
-        """Note what the parameters that `optimizer` is about to step are before."""
-        if self._follows(optimizer):
-            self._changes.begin(self, self._places.now(optimizer), optimizer, self._step())
-
-    @AbstractGatherer.requires_active_inspector_state
-    def __call__(self, optimizer: Optimizer | None = None) -> None:
-        """Hand on by how much the parameters changed that `optimizer` stepped."""
-        if not self._follows(optimizer):
-            return
-        known = self._changes.end(self._places.now(optimizer), optimizer, self)
-        try:
-            if known:
-                changes, sizes = self._changes.measured(known)
-                for preprocessor in self._differences:
-                    preprocessor.process_changes([each.name for each in known], changes, sizes)
-        finally:
-            self._changes.leave(self, self._step())
-
-    def detach(self) -> None:
-        """Stop watching, and drop the copies."""
-        super().detach()
-        self._changes.forget(self)
-
-    def _follows(self, optimizer: Optimizer | None) -> bool:
-        return self._optimizer is None or optimizer is None or optimizer is self._optimizer
-
-    def _step(self) -> int:
-        return 0 if self.inspector_state is None else self.inspector_state.buffer.step

@@ -94,14 +94,14 @@ class Hooks:
         """
         listeners = self._of(module, name)
         subscription = Subscription(callback, self.owner, listeners.forward, always)
-        self._switch(id(module), self._wanted(listeners))
+        self._switch(id(module), self._wanted(listeners, self._listening))
         return subscription
 
     def output_gradient(self, module: nn.Module, name: str, callback: BackwardCallback) -> Subscription:
         """Call ``callback(name, module, gradient)`` when the gradient of an output tensor is known."""
         listeners = self._of(module, name)
         subscription = Subscription(callback, self.owner, listeners.backward)
-        self._switch(id(module), self._wanted(listeners))
+        self._switch(id(module), self._wanted(listeners, self._listening))
         return subscription
 
     def before_step(self, callback: StepCallback) -> Subscription:
@@ -235,12 +235,12 @@ class Hooks:
         if on != self._listening:
             self._mind_compiled_code(on)
             for key, listeners in self._modules.items():
-                self._switch(key, on or self.stay or listeners.always)
+                self._switch(key, self._wanted(listeners, on))
             self._switch_root(on or self.stay)
             self._listening = on
 
-    def _wanted(self, listeners: Listeners) -> bool:
-        return self._listening or self.stay or listeners.always
+    def _wanted(self, listeners: Listeners, listening: bool) -> bool:
+        return listening or self.stay or listeners.always
 
     def _mind_compiled_code(self, on: bool) -> None:
         """Let hooks stay once something was compiled, for compiled code never sees that they come and go."""

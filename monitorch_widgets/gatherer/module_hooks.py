@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import sys
 import weakref
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from .compiled import not_compiled
-from .copies import CopiedHooks
+from .copies import CopiedHooks, inert
 from .outputs import first_input, named_tensors
 from .passes import in_backward
+from .stack import upwards
 
 if TYPE_CHECKING:
     from .hooks import Hooks
@@ -106,7 +106,8 @@ class Inert:
         return self._hooks() is hooks
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (nullcontext(), "__exit__")
+        reduced: tuple[Any, ...] = inert().__reduce__()
+        return reduced
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         copies = CopiedHooks.of(memo)
@@ -215,11 +216,8 @@ class _OutputHook:
 
 def _calls_itself(module: nn.Module) -> bool:
     """Whether a module that is called now is running already."""
-    frame, calls = sys._getframe(1), 0
-    while frame.f_back is not None:
-        frame = frame.f_back
-        calls += frame.f_code is _CALL and frame.f_locals.get("self") is module
-    return calls > 1
+    calls = (frame for frame in upwards(sys._getframe(1)) if frame.f_code is _CALL)
+    return sum(frame.f_locals.get("self") is module for frame in calls) > 1
 
 
 def untouchable() -> bool:

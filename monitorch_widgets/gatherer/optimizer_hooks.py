@@ -7,11 +7,11 @@ import weakref
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch.optim import Optimizer
 from torch.optim import optimizer as torch_optimizers
 
 from .module_hooks import untouchable
+from .stack import upwards
 
 if TYPE_CHECKING:
     from .hooks import Hooks
@@ -29,13 +29,12 @@ class StepBegins:
 
     def __call__(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Tell that a step begins."""
-        if not torch.compiler.is_compiling() and not untouchable():
-            self._tell_all(sys._getframe(1), optimizer, _has_closure(args, kwargs))
-
-    def _tell_all(self, frame: FrameType, optimizer: Optimizer, closure: bool) -> None:
+        if untouchable():
+            return
+        outer = _optimizers_around(sys._getframe(1))
         for hooks in _alive():
-            if not _within_step(frame, hooks):
-                self._tell(hooks, optimizer, closure)
+            if not any(map(hooks.accepts, outer)):  # else this step is a part of one that counts
+                self._tell(hooks, optimizer, _has_closure(args, kwargs))
 
     def _tell(self, hooks: Hooks, optimizer: Optimizer, closure: bool) -> None:
         if not hooks.listening:
@@ -88,13 +87,7 @@ def leave_optimizers(hooks: Hooks | None = None) -> None:
 
 def _stepping() -> bool:
     """Whether an optimizer is stepping, in any thread: torch may be iterating over the hooks at this moment."""
-    for frame in sys._current_frames().values():
-        above: FrameType | None = frame
-        while above is not None:
-            if above.f_code is _STEP:
-                return True
-            above = above.f_back
-    return False
+    return any(frame.f_code is _STEP for newest in sys._current_frames().values() for frame in upwards(newest))
 
 
 def _alive() -> list[Hooks]:
@@ -105,18 +98,14 @@ def _ours(registered: Any) -> list[int]:
     return [key for key, hook in list(registered.items()) if isinstance(hook, StepBegins)]
 
 
-def _within_step(frame: FrameType, hooks: Hooks) -> bool:
-    """Whether this step is a part of another one that counts.
+def _optimizers_around(frame: FrameType) -> list[Optimizer]:
+    """Optimizers in the step that the step of `frame` is a part of; none where it is a step of its own.
 
-    That is so where a subclass calls ``super().step()``, and for an optimizer inside another one. `frame` is the one
-    that runs the hooks. Nothing is kept from step to step, so a step that raises can't confuse the next.
+    It is a part where a subclass calls ``super().step()``, and for an optimizer inside another one. Nothing is kept
+    from step to step, so a step that raises can't confuse the next.
     """
-    outer = frame.f_back
-    while outer is not None:
-        if outer.f_code is _STEP:
-            return any(hooks.accepts(value) for value in outer.f_locals.values() if isinstance(value, Optimizer))
-        outer = outer.f_back
-    return False
+    outer = next((above for above in upwards(frame.f_back) if above.f_code is _STEP), None)
+    return [] if outer is None else [value for value in outer.f_locals.values() if isinstance(value, Optimizer)]
 
 
 def _has_closure(args: Any, kwargs: dict[str, Any]) -> bool:

@@ -28,7 +28,7 @@ class ParametersGatherer(AbstractGatherer):
         self._preprocessors = preprocessors
         self._places = ParameterPlaces()
         share_buffer(preprocessors, inspector_state)
-        self._subscriptions: list[Any] = []
+        self.subscriptions: list[Any] = []
 
     def watch(self, name: str, module: nn.Module, parameter: str) -> None:
         """Add a parameter of a module under the name of its series."""
@@ -46,7 +46,7 @@ class ParametersGatherer(AbstractGatherer):
     def detach(self) -> None:
         """Stop watching."""
         super().detach()
-        for subscription in self._subscriptions:
+        for subscription in self.subscriptions:
             subscription.remove()
 
 
@@ -58,7 +58,7 @@ class ParameterGradientsGatherer(ParametersGatherer):
 
     def __init__(self, preprocessors: Sequence[AbstractTensorPreprocessor], inspector_state: InspectorState) -> None:
         super().__init__(preprocessors, inspector_state)
-        self._subscriptions = [inspector_state.hooks.gradients(self)]
+        self.subscriptions = [inspector_state.hooks.gradients(self)]
 
     @AbstractGatherer.requires_active_inspector_state
     def __call__(self, optimizer: Optimizer | None = None) -> None:
@@ -76,7 +76,28 @@ def _unscaled(grads: list[Tensor], optimizer: Optimizer | None) -> list[Tensor]:
     return [grad / scale.to(grad.device, non_blocking=True) for grad in grads]
 
 
-class ParameterStepsGatherer(ParametersGatherer):
+class StepsGatherer(ParametersGatherer):
+    """Base: called right before the steps of optimizers, and right after."""
+
+    def __init__(
+        self,
+        preprocessors: Sequence[AbstractTensorPreprocessor],
+        inspector_state: InspectorState,
+        optimizer: Optimizer | None = None,
+    ) -> None:
+        super().__init__(preprocessors, inspector_state)
+        self._optimizer = optimizer
+        hooks = inspector_state.hooks
+        self.subscriptions = [hooks.before_step(self.begin), hooks.after_step(self)]
+
+    def begin(self, optimizer: Optimizer | None = None) -> None:
+        """Take what is there before a step."""
+
+    def _follows(self, optimizer: Optimizer | None) -> bool:
+        return self._optimizer is None or optimizer is None or optimizer is self._optimizer
+
+
+class ParameterStepsGatherer(StepsGatherer):
     """Sees many parameters right after the optimizer has stepped.
 
     Parameters
@@ -89,19 +110,8 @@ class ParameterStepsGatherer(ParametersGatherer):
         Follow only this one; by default every optimizer is followed.
     """
 
-    def __init__(
-        self,
-        preprocessors: Sequence[AbstractTensorPreprocessor],
-        inspector_state: InspectorState,
-        optimizer: Optimizer | None = None,
-    ) -> None:
-        super().__init__(preprocessors, inspector_state)
-        self._optimizer = optimizer
-        hooks = inspector_state.hooks
-        self._subscriptions = [hooks.before_step(self._before), hooks.after_step(self)]
-
     @AbstractGatherer.requires_active_inspector_state
-    def _before(self, optimizer: Optimizer | None) -> None:
+    def begin(self, optimizer: Optimizer | None = None) -> None:
         """Let differences start at this step, whatever changed the parameters since the one before."""
         differences = [p for p in self._preprocessors if isinstance(p, DifferencePreprocessor)]
         if optimizer is None or not differences or not self._follows(optimizer):
@@ -115,9 +125,6 @@ class ParameterStepsGatherer(ParametersGatherer):
         """Hand on the parameters that `optimizer` stepped."""
         if self._follows(optimizer):
             self._hand_on(*self._places.tensors(optimizer))
-
-    def _follows(self, optimizer: Optimizer | None) -> bool:
-        return self._optimizer is None or optimizer is None or optimizer is self._optimizer
 
 
 class ParameterGradientGatherer(ParameterGradientsGatherer):

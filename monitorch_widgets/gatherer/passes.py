@@ -15,6 +15,8 @@ from .parameter_places import ParameterPlace, parameter_places
 
 NO_BACKWARD = -1
 
+_State = tuple[int, int]  # which tensor a gradient is, and how often that was written to
+
 
 @dataclass(frozen=True, slots=True)
 class _Left:
@@ -24,27 +26,21 @@ class _Left:
     """
 
     place: ParameterPlace
-    key: int
-    version: int
+    state: _State
 
     @property
     def touched(self) -> bool:
         """Whether it was replaced, dropped, or written to since."""
-        gradient = self._now()
-        return gradient is None or id(gradient) != self.key or gradient._version != self.version
+        return _state(self.place) != self.state
 
     @property
     def dropped(self) -> bool:
         """Whether it was replaced, dropped, or filled with zeros since."""
-        gradient = self._now()
-        if gradient is None or id(gradient) != self.key:
+        gradient = _gradient(self.place)
+        if gradient is None or id(gradient) != self.state[0]:
             return True
         # Looking at values waits for the device, but only in loops that write to gradients and then make no step.
-        return gradient._version != self.version and not bool(gradient.any())
-
-    def _now(self) -> Tensor | None:
-        parameter = self.place.parameter
-        return None if parameter is None else parameter.grad
+        return self.touched and not bool(gradient.any())
 
 
 class Passes:
@@ -87,7 +83,7 @@ class Passes:
         self._begun_at = 0
         self._mark = 0
         self._left: _Left | None = None
-        self._versions: list[int] = []
+        self._before: list[_State | None] = []  # the running backward pass
         self._places: list[ParameterPlace] = []
 
     def watch(self, model: nn.Module) -> None:
@@ -135,7 +131,7 @@ class Passes:
             self.on_dropped(self._mark)
             self.count, self.forwards = 0, 1
         self.count += 1
-        self._versions = [_version(place.parameter) for place in self._places]
+        self._before = [_state(place) for place in self._places]
         _at_the_end(self._backward_ends)
 
     def _backward_ends(self) -> None:
@@ -146,9 +142,10 @@ class Passes:
             at_end()
 
     def _look_at_gradients(self) -> None:
-        for place, version in zip(self._places, self._versions, strict=True):
-            if _version(place.parameter) != version:
-                self._left = _left(place)
+        for place, before in zip(self._places, self._before, strict=True):
+            now = _state(place)
+            if now != before:
+                self._left = None if now is None else _Left(place, now)
                 self._mark = self._buffer.pushes
                 return
         self.count -= 1  # it was made for something else than the parameters, a gradient penalty or the like
@@ -209,15 +206,14 @@ def _at_the_end(callback: Callable[[], None]) -> None:
         callback()
 
 
-def _version(parameter: nn.Parameter | None) -> int:
-    """How often the gradient of a parameter was written to, told apart from one gradient to the next; 0 for none."""
-    gradient = None if parameter is None else parameter.grad
-    return 0 if gradient is None else hash((id(gradient), gradient._version))
+def _gradient(place: ParameterPlace) -> Tensor | None:
+    parameter = place.parameter
+    return None if parameter is None else parameter.grad
 
 
-def _left(place: ParameterPlace) -> _Left | None:
-    gradient = None if place.parameter is None else place.parameter.grad
-    return None if gradient is None else _Left(place, id(gradient), gradient._version)
+def _state(place: ParameterPlace) -> _State | None:
+    gradient = _gradient(place)
+    return None if gradient is None else (id(gradient), gradient._version)
 
 
 def _ignore(mark: int) -> None:

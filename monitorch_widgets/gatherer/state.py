@@ -11,6 +11,7 @@ from torch import nn
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
 from monitorch_widgets.preprocessor import StepBuffer
 
+from .changes import Changes
 from .hooks import Hooks
 from .passes import Passes
 
@@ -39,6 +40,8 @@ class InspectorState:
         Numbers of the running step.
     passes : Passes
         Forward and backward passes of the running step.
+    changes : Changes
+        What the running step changes; the copies of parameters that lenses of updates share.
 
     Examples
     --------
@@ -73,6 +76,7 @@ class InspectorState:
         self.buffer = StepBuffer()
         self.passes = Passes(self.buffer)
         self.hooks = Hooks(self.passes)
+        self.changes = Changes()
 
     def note_forward(self, training: bool) -> None:
         """Note that the model has run forward."""

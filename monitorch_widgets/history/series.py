@@ -78,9 +78,8 @@ class Series:
         self._n = 0
         self._folded = 0
         self.fold_width = FOLD
-        self._counts = np.zeros(
-            (2, len(self._index)), np.int64
-        )  # readings in the two newest rows, by parity and column
+        # readings in the two newest rows, by parity and column
+        self._counts = np.zeros((2, len(self._index)), np.int64)
         self._last: tuple[list[str], Ints] = ([], np.zeros(0, np.int64))
         self.bins = Bins.empty(len(self._index))
         self._epochs: deque[tuple[int, EpochFigures]] = deque(maxlen=MAX_EPOCHS)

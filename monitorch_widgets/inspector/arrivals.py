@@ -21,9 +21,8 @@ class Arrivals:
         self._waiting: dict[tuple[str, int], list[tuple[Sequence[str], Sequence[float]]]] = {}
 
     def emit(self, tag: str, modules: Sequence[str], values: Sequence[float], step: int) -> None:
-        """Take readings of one tag at one step; those of a negative step belong to none, and are dropped."""
-        if step >= 0:
-            self._waiting.setdefault((tag, step), []).append((modules, values))
+        """Take readings of one tag at one step."""
+        self._waiting.setdefault((tag, step), []).append((modules, values))
 
     def settle(self, second: float) -> bool:
         """Write what waits into the history, as of `second`; whether there was anything."""

@@ -33,7 +33,7 @@ from .arguments import (
 from .arrivals import Arrivals
 from .attachment import Attachment
 from .clock import Clock, stride
-from .events import NO_STEP, Events
+from .events import Events
 from .faults import Faults
 from .modules import told_changes
 from .namesakes import Namesakes, note_attached, take_over
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from monitorch_widgets.visualizer import AbstractVisualizer
 
 T = TypeVar("T")
-
-_PATIENCE = 200  # backward passes before one is told that no step was seen
 
 
 class PyTorchInspector:
@@ -152,7 +150,7 @@ class PyTorchInspector:
         self._step_log = StepLog(self.state, self._arrivals, self._events)
         self._attachment = self._wired()
         self._before_step: dict[str, bool] = {}
-        self._told_of_steps = self._told_of_lens = False
+        self._told_of_lens = False
         self._changes_told: tuple[list[str], list[str]] = ([], [])
         self._call_preprocessor = ExplicitCall(
             checked_text("train_loss_str", train_loss_str, "train_loss"),
@@ -291,9 +289,7 @@ class PyTorchInspector:
     def _step_too_long(self) -> None:
         """Bring to the history what a loop without steps has read, so that it does not pile up."""
         self._settle(wait=False)
-        if not self._told_of_steps and self.state.passes.count > _PATIENCE:
-            self._told_of_steps = True
-            warnings.warn(NO_STEP, NotWatched, stacklevel=2)
+        self._step_log.step_is_long()
 
     def _settle(self, *, wait: bool = True) -> None:
         """Bring what waits on the device to the history."""

@@ -17,7 +17,7 @@ from .arrivals import Arrivals
 from .events import DROPPED, NO_STEP, OVERFLOW, Events
 from .stages import StepTaken, stage_of
 
-_PATIENCE = 50  # backward passes before one is told that no step was seen at all
+_ATTEMPTS, _PASSES = 50, 200  # attempts without a step, or passes of one step, before one is told that none was seen
 _LATE = 3  # steps whose readings may still be on their way
 
 
@@ -39,6 +39,7 @@ class StepLog:
         self._arrivals = arrivals
         self._events = events
         self._never_a_step = 0
+        self._told = False
         self._taken: dict[int, StepTaken] = {}
         state.passes.on_dropped = self._dropped
 
@@ -74,5 +75,15 @@ class StepLog:
         self._arrivals.withdraw(self._state.buffer.step)
         self._events.add("skipped", self._state.buffer.step, DROPPED)
         self._never_a_step += self._state.buffer.step == 0
-        if self._never_a_step == _PATIENCE:
-            warnings.warn(NO_STEP, NotWatched, stacklevel=2)
+        if self._never_a_step == _ATTEMPTS:
+            self._tell_of_no_step()
+
+    def step_is_long(self) -> None:
+        """Tell, if it has been going on for many backward passes, that no step was seen."""
+        if self._state.passes.count > _PASSES:
+            self._tell_of_no_step()
+
+    def _tell_of_no_step(self) -> None:
+        if not self._told:
+            self._told = True
+            warnings.warn(NO_STEP, NotWatched, stacklevel=3)

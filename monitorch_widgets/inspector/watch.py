@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from torch import nn
-from torch.nn.utils.parametrize import is_parametrized
 
 from monitorch_widgets.gatherer import Hooks
-from monitorch_widgets.gatherer.module_hooks import NOT_CALLED, hookable
+from monitorch_widgets.gatherer.module_hooks import NOT_CALLED
 from monitorch_widgets.gatherer.parameter_places import ParameterPlace
+from monitorch_widgets.lens.parameter_lens import own_parameters
 from monitorch_widgets.values import ModuleInfo
 
 from .modules import Place, places
@@ -183,16 +183,9 @@ class _Parameter:
 
 def _parameters(found: Iterable[Place]) -> Iterator[_Parameter]:
     for place in found:
-        yield from _own(id(place.module), place.module, "")
-        if hookable(place.module) and is_parametrized(place.module):
-            behind = place.module.get_submodule("parametrizations")
-            for prefix, holder in behind.named_modules(prefix="parametrizations"):
-                yield from _own(id(place.module), holder, f"{prefix}.")
-
-
-def _own(key: int, holder: nn.Module, prefix: str) -> Iterator[_Parameter]:
-    for name in [name for name, parameter in holder._parameters.items() if parameter is not None]:
-        yield _Parameter(key, prefix + name, ParameterPlace(weakref.ref(holder), name))
+        for own in own_parameters(place.module, place.name):
+            where = ParameterPlace(weakref.ref(own.holder), own.name)
+            yield _Parameter(id(place.module), own.path.removeprefix(f"{place.name}."), where)
 
 
 def _paths(names: Iterable[tuple[str, str]]) -> list[str]:

@@ -3,6 +3,7 @@
 from .activation import (
     Streaks,
     activation_and_death,
+    active_and_dead,
     neuron_rates,
     reduce_activation_to_activation_rates,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "RunningValue",
     "Streaks",
     "activation_and_death",
+    "active_and_dead",
     "aggregations",
     "append_finite",
     "aside",

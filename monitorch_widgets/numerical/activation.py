@@ -58,8 +58,32 @@ def activation_and_death(values: Tensor, eps: float, *, batch: bool, channel_las
         the values.
     """
     rates = neuron_rates(values, eps, batch=batch, channel_last=channel_last)
+    return active_and_dead(rates, rates == 0)
+
+
+def active_and_dead(rates: Tensor, dead: Tensor) -> Tensor:
+    """Mean activation rate, and share of dead neurons.
+
+    Parameters
+    ----------
+    rates : torch.Tensor, shape (C,)
+        Share of active values of each neuron, as :func:`neuron_rates` gives them.
+    dead : torch.Tensor of bool, shape (C,)
+        Which of them are 0.
+
+    Returns
+    -------
+    torch.Tensor, shape (2,)
+        Both in 0..1, on the device of `rates`; both NaN without neurons and where NaN is among the rates.
+
+    Examples
+    --------
+    >>> rates = torch.tensor([0.5, 0.0])
+    >>> active_and_dead(rates, rates == 0)
+    tensor([0.2500, 0.5000])
+    """
     mean = rates.mean()
-    return torch.stack([mean, (rates == 0).mean(dtype=rates.dtype)]) + mean * 0
+    return torch.stack([mean, dead.mean(dtype=rates.dtype)]) + mean * 0
 
 
 def neuron_rates(values: Tensor, eps: float, *, batch: bool, channel_last: bool = False) -> Tensor:

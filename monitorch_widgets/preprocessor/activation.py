@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from monitorch_widgets.numerical import Streaks, neuron_rates
+from monitorch_widgets.numerical import Streaks, active_and_dead, neuron_rates
 
 from .abstract import AbstractForwardPreprocessor, DeferredPreprocessor, TensorPreprocessor, is_training
 
@@ -26,7 +26,6 @@ class _Rates(DeferredPreprocessor):
 
     def __init__(self, death: bool, inplace: bool, eps: float, window: int | None) -> None:
         super().__init__(1 + death + (window is not None), inplace)
-        self._death = death
         self._eps = eps
         self._streaks = None if window is None else Streaks(window)
 
@@ -36,15 +35,13 @@ class _Rates(DeferredPreprocessor):
             self._streaks.forget()
 
     def _measured(self, name: str, rates: Tensor, *, training: bool = True) -> Tensor:
-        mean = rates.mean()
-        numbers = [mean]
-        if self._death or self._streaks is not None:
-            dead = rates == 0
-        if self._death:
-            numbers.append(dead.mean(dtype=rates.dtype))
-        if self._streaks is not None:
-            numbers.append(self._streaks.update(name, rates, dead) if training else mean.new_full((), torch.nan))
-        return torch.stack(numbers) + mean * 0  # NaN all of them where the rates are
+        dead = rates == 0
+        numbers = active_and_dead(rates, dead)
+        if self._streaks is None:
+            return numbers[: self._channels]
+        lasting = self._streaks.update(name, rates, dead) if training else numbers.new_full((), torch.nan)
+        lasting = lasting + numbers[0] * 0  # NaN where the rates are
+        return torch.cat([numbers[: self._channels - 1], lasting[None]])
 
 
 class GradientActivation(_Rates, TensorPreprocessor):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gc
 import io
 import pickle
 import sys
@@ -17,11 +16,10 @@ import torch
 from torch import nn
 
 import monitorch_widgets
-from monitorch_widgets.gatherer import Hooks
 
 from ..zoo import ZOO, Scene
 from ..zoo.same import all_bits, difference
-from ..zoo.watching import begun, hooks_on, quiet_collector, watch
+from ..zoo.watching import begun, hooks_on, nobody_else, quiet_collector, watch
 
 PACKAGE = monitorch_widgets.__path__[0]
 Inputs = list[tuple[Any, dict[str, Any]]]
@@ -29,12 +27,7 @@ Inputs = list[tuple[Any, dict[str, Any]]]
 module_wide = pytest.fixture(autouse=True, scope="module")(quiet_collector)
 
 
-@pytest.fixture(autouse=True)
-def alone() -> None:
-    """Inspectors of earlier tests are gone."""
-    gc.collect()
-    Hooks()
-    gc.freeze()
+alone = pytest.fixture(autouse=True)(nobody_else)
 
 
 def saved(model: nn.Module) -> nn.Module:

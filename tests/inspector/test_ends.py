@@ -18,7 +18,6 @@ from torch.optim import optimizer as optimizers
 
 from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.errors import LensFault
-from monitorch_widgets.gatherer import Hooks
 
 from ..zoo import ZOO, Scene
 from ..zoo.watching import (
@@ -28,9 +27,11 @@ from ..zoo.watching import (
     every_lens,
     hooks_on,
     live_tensors,
+    nobody_else,
     optimizer_hooks,
     quiet_collector,
     rooted,
+    run,
     traces,
     unlike,
     watch,
@@ -44,12 +45,7 @@ class BoomError(Exception):
 module_wide = pytest.fixture(autouse=True, scope="module")(quiet_collector)
 
 
-@pytest.fixture(autouse=True)
-def alone() -> None:
-    """Inspectors of earlier tests are gone."""
-    gc.collect()
-    Hooks()
-    gc.freeze()
+alone = pytest.fixture(autouse=True)(nobody_else)
 
 
 def built(name: str) -> Scene:
@@ -196,14 +192,6 @@ def test_a_second_attach_leaves_the_first_model(name: str) -> None:
 
 
 # ---------------------------------------------------------------------- single models
-
-
-def run(model: nn.Module, steps: int = 4) -> None:
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        model(torch.ones(3, 2)).sum().backward()
-        optimizer.step()
 
 
 def test_attached_twice_to_one_model_it_reads_once() -> None:

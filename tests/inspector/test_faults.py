@@ -5,25 +5,16 @@ from __future__ import annotations
 import warnings
 
 import pytest
-import torch
 from torch import nn
 
 from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.lens import OutputActivation, OutputGradientGeometry, OutputNorm
 
-from ..zoo.watching import Broken, hooks_on
+from ..zoo.watching import Broken, hooks_on, run
 
 
 class BrokenThird(Broken):
     nth = 3
-
-
-def run(model: nn.Module, steps: int = 4) -> None:
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        model(torch.ones(3, 2)).sum().backward()
-        optimizer.step()
 
 
 def test_a_fault_mutes_its_lens_and_nothing_else() -> None:

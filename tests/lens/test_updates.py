@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from monitorch_widgets import ArgumentTypeError, PyTorchInspector
 from monitorch_widgets.errors import LensFault
 from monitorch_widgets.gatherer import InspectorState, ParameterChangesGatherer
-from monitorch_widgets.gatherer.changes import Changes
 from monitorch_widgets.lens import AbstractLens, ParameterUpdateGeometry, ParameterUpdateRatio
 from monitorch_widgets.preprocessor import ParameterUpdateRatio as ParameterUpdateRatioPreprocessor
 
@@ -324,7 +323,7 @@ def test_copies_are_shared_and_counted_once() -> None:
     assert [geometry.memory_of(spec.tag) for spec in geometry.specs].count(0) == 0
     inspector.detach()
     assert geometry.memory_bytes == ratio.memory_bytes == 0
-    assert not Changes.of(inspector.state)._copies
+    assert not inspector.state.changes._copies
 
 
 def test_alone_each_has_a_copy() -> None:
@@ -344,7 +343,7 @@ def test_differences_are_computed_once_in_the_memory_of_the_copies(monkeypatch: 
 
     def counted(tensors: Any, others: Any, **more: Any) -> Any:
         calls.append(len(tensors))
-        copies = {copy.tensor.data_ptr() for copy in Changes.of(inspector.state)._copies.values()}
+        copies = {copy.tensor.data_ptr() for copy in inspector.state.changes._copies.values()}
         assert {tensor.data_ptr() for tensor in tensors} <= copies
         return plain(tensors, others, **more)
 
@@ -352,7 +351,7 @@ def test_differences_are_computed_once_in_the_memory_of_the_copies(monkeypatch: 
     for _ in range(3):
         backward(model, optimizer)
         optimizer.step()
-        assert not Changes.of(inspector.state)._measured
+        assert not inspector.state.changes._measured
     assert calls == [2, 2] * 3  # weights, and biases
 
 

@@ -25,6 +25,7 @@ from monitorch_widgets.lens import (
     ParameterGradientGeometry,
     ParameterNorm,
     ParameterUpdateGeometry,
+    ParameterUpdateRatio,
 )
 
 from .base import Scene
@@ -44,6 +45,7 @@ def every_lens() -> list[AbstractLens]:
         ParameterGradientGeometry(),
         ParameterNorm(),
         ParameterUpdateGeometry(),
+        ParameterUpdateRatio(),
         ParameterCond(every=2),
     ]
 
@@ -52,6 +54,15 @@ def watch(model: nn.Module, every: Any = 1, *, strict: bool = True, **more: Any)
     """An inspector of a model, with every lens and without a display."""
     lenses = more.pop("lenses", None) or every_lens()
     return PyTorchInspector(lenses, module=model, visualizer="dummy", every=every, strict=strict, **more)
+
+
+def run(model: nn.Module, steps: int = 4) -> None:
+    """Train a model of two inputs without more ado."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        model(torch.ones(3, 2)).sum().backward()
+        optimizer.step()
 
 
 def begun(scene: Scene, inspector: PyTorchInspector | None = None) -> Iterator[Tensor]:
@@ -126,11 +137,16 @@ def alive(references: list[weakref.ref[Any]]) -> list[str]:
     return [type(thing()).__name__ for thing in references if thing() is not None]
 
 
-def quiet_collector() -> Iterator[None]:
+def nobody_else() -> None:
     """For a fixture: earlier inspectors are gone, and the collector need not look through all that is older."""
     gc.collect()
     Hooks()
     gc.freeze()
+
+
+def quiet_collector() -> Iterator[None]:
+    """For a fixture: the same, and at its end the collector looks through everything again."""
+    nobody_else()
     yield
     gc.unfreeze()
 
