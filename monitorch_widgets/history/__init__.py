@@ -1,7 +1,9 @@
 """Numbers over steps: series, bins that stay small, epochs."""
 
 from .bins import STATS, Bins
+from .folded import FOLD, MAX_BINS
 from .history import History
-from .series import CAPACITY, FOLD, MAX_BINS, EpochFigures, Rows, Series
+from .ring import CAPACITY, Rows
+from .series import EpochFigures, Series
 
 __all__ = ["CAPACITY", "FOLD", "MAX_BINS", "STATS", "Bins", "EpochFigures", "History", "Rows", "Series"]

@@ -1,27 +1,31 @@
 """Bins: several steps of every series in eight numbers each, and the rule by which they merge.
 
-The eight numbers are, in this order, those of :data:`STATS`. Count, mean, variance, minimum and maximum of a merged
-bin are exact. Its quartiles are exact for bins made from readings; for merged bins they are read off the two quantile
-functions of its halves, taken as straight between the quartiles and, in the outer quarters, towards the extremes, but
-no wider than the quarter beside: within the neighbouring quartiles, and with little drift over many merges.
+The eight numbers are, in this order, those of :data:`STATS`. Count, mean, variance, minimum and maximum of a bin are
+exact however often it was merged. Quartiles are exact up to 32 readings. Merged bins read them off sixteen points
+(:mod:`.points`): whatever the readings are, the rank of a quartile among the W readings of its bin is off by at most
+``log2(W / 16) / 64``, so 0.11 at 2048 readings, and by at most twice that where halves with different numbers of
+readings merge. That is the worst case of the proof; on smooth, skewed, heavy-tailed, two-peaked and drifting readings,
+a hundred thousand and a million of them, it was 0.008 in the mean of 512 bins and at most 0.045 in the worst.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from .points import POINTS, Floats, Ints, describe_sorted, merge_points
+
+Offsets = npt.NDArray[np.float32]
 
 STATS = ("count", "mean", "var", "min", "max", "q1", "median", "q3")
-_QUARTILES = (0.25, 0.5, 0.75)
-_SAMPLES = 16  # points taken from each half's quantile function
+_IN_CACHE = 2**16  # numbers
+_LARGEST = float(np.finfo(np.float32).max)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bins:
     """Bins of all series of one tag.
 
@@ -33,117 +37,152 @@ class Bins:
         Seconds since the start of the run at that step.
     stats : numpy.ndarray of float64, shape (B, M, 8)
         The numbers of :data:`STATS`; count 0 and NaN where a bin holds no reading of a series.
+    offsets : numpy.ndarray of float32, shape (B, M, 16)
+        Points of the distribution, less its median where that is far from zero; NaN where there are fewer readings.
     """
 
     last_step: Ints
     seconds: Floats
     stats: Floats
+    offsets: Offsets
 
     @staticmethod
     def empty(width: int) -> Bins:
         """No bins, for `width` series."""
-        return Bins(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, width, len(STATS))))
+        none = np.zeros((0, width, POINTS), np.float32)
+        return Bins(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, width, len(STATS))), none)
 
     def __len__(self) -> int:
         return len(self.last_step)
 
-    def then(self, newer: Bins) -> Bins:
+    def __getitem__(self, part: slice) -> Bins:
+        return Bins(self.last_step[part], self.seconds[part], self.stats[part], self.offsets[part])
+
+    def then(self, *newer: Bins) -> Bins:
         """These bins followed by `newer` ones."""
+        parts = [self, *newer]
         return Bins(
-            np.concatenate([self.last_step, newer.last_step]),
-            np.concatenate([self.seconds, newer.seconds]),
-            np.concatenate([self.stats, newer.stats]),
+            np.concatenate([part.last_step for part in parts]),
+            np.concatenate([part.seconds for part in parts]),
+            np.concatenate([part.stats for part in parts]),
+            np.concatenate([part.offsets for part in parts]),
         )
 
     def widened(self, width: int) -> Bins:
         """The same bins for `width` series, the new ones without readings."""
         missing = width - self.stats.shape[1]
-        fresh = np.full((len(self), missing, len(STATS)), np.nan)
-        fresh[..., 0] = 0
-        return Bins(self.last_step, self.seconds, np.concatenate([self.stats, fresh], axis=1))
+        stats = np.pad(self.stats, ((0, 0), (0, missing), (0, 0)), constant_values=np.nan)
+        stats[:, width - missing :, 0] = 0
+        offsets = np.pad(self.offsets, ((0, 0), (0, missing), (0, 0)), constant_values=np.nan)
+        return Bins(self.last_step, self.seconds, stats, offsets)
 
 
-def fold_rows(steps: Ints, seconds: Floats, values: Floats, width: int) -> Bins:
-    """Bins of `width` rows each; the number of rows must be a multiple of it."""
-    groups = values.reshape(len(steps) // width, width, values.shape[1])
-    return Bins(steps[width - 1 :: width].copy(), seconds[width - 1 :: width].copy(), _describe(groups))
+def fold_rows(steps: Ints, seconds: Floats, values: Floats, width: int, first: int = 0) -> Bins:
+    """Bins of `width` rows each; the number of rows must be a multiple of it.
+
+    `first` is the number of the first bin among those of its width, which settles whose turn it is in rounding.
+    """
+    ends = slice(width - 1, None, width)
+    bins = _blank(steps[ends], seconds[ends], values.shape[1])
+    for part in _parts(bins, max(width, 8)):
+        groups = values[part.start * width : part.stop * width].reshape(-1, width, values.shape[1])
+        bins.stats[part], bins.offsets[part] = _describe(groups, first + part.start)
+    return bins
 
 
-def merge_pairs(bins: Bins) -> Bins:
+def merge_pairs(bins: Bins, first: int = 0) -> Bins:
     """Merge each bin with its right neighbour, the left one of an odd number staying as it is."""
     odd = len(bins) % 2
-    alone = Bins(bins.last_step[:odd], bins.seconds[:odd], bins.stats[:odd])
-    left, right = bins.stats[odd::2], bins.stats[odd + 1 :: 2]
-    merged = Bins(bins.last_step[odd + 1 :: 2], bins.seconds[odd + 1 :: 2], _merge(left, right))
-    return alone.then(merged)
+    left, right = bins[odd::2], bins[odd + 1 :: 2]
+    merged = _blank(right.last_step, right.seconds, bins.stats.shape[1])
+    for part in _parts(merged, 2 * POINTS):
+        merged.stats[part], merged.offsets[part] = _merge(left[part], right[part], first + part.start)
+    return bins[:odd].then(merged) if odd else merged
 
 
-def _describe(groups: Floats) -> Floats:
-    ordered = np.sort(groups, axis=1)  # NaN last
-    count = np.isfinite(groups).sum(axis=1)
+def _blank(steps: Ints, seconds: Floats, series: int) -> Bins:
+    shape = len(steps), series
+    offsets = np.empty((*shape, POINTS), np.float32)
+    return Bins(steps.copy(), seconds.copy(), np.empty((*shape, len(STATS))), offsets)
+
+
+def _parts(bins: Bins, numbers: int) -> Iterator[slice]:
+    """Some bins at a time, so that what is computed with `numbers` numbers for each series stays in the cache."""
+    some = max(_IN_CACHE // max(numbers * bins.stats.shape[1], 1), 1)
+    for start in range(0, len(bins), some):
+        yield slice(start, min(start + some, len(bins)))
+
+
+def _turns(bins: int, series: int, first: int) -> Ints:
+    """Neighbouring bins round to different sides; flat, as the readings are."""
+    return np.repeat((np.arange(bins) + first) % 2, series)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _describe(groups: Floats, first: int) -> tuple[Floats, Offsets]:
+    bins, width, series = groups.shape
+    ordered = np.sort(groups.transpose(0, 2, 1).reshape(-1, width), axis=1)  # NaN last
+    stats = np.empty((len(ordered), len(STATS)))
+    count = np.full(len(ordered), width)
+    gaps = np.isnan(ordered[:, -1])
+    if gaps.any():
+        count[gaps] = np.isfinite(ordered[gaps]).sum(axis=1)
+    stats[:, 0] = count
+    stats[:, 1], stats[:, 2] = groups.mean(axis=1).ravel(), groups.var(axis=1).ravel()
+    stats[:, 3] = ordered[:, 0]
+    stats[:, 4] = ordered[:, -1]
+    if gaps.any():
+        stats[gaps, 1:5] = _moments(ordered[gaps], count[gaps])
+    quartiles, points = describe_sorted(ordered, count, _turns(bins, series, first))
+    stats[:, 5:] = quartiles
+    return stats.reshape(bins, series, len(STATS)), _offsets(points, stats).reshape(bins, series, POINTS)
+
+
+def _moments(ordered: Floats, count: Ints) -> Floats:
+    """Mean, variance and extremes of sorted readings with gaps."""
     some = np.maximum(count, 1)
-    filled = np.where(np.isfinite(groups), groups, 0.0)
-    mean = filled.sum(axis=1) / some
-    spread = np.where(np.isfinite(groups), groups - mean[:, None], 0.0)
-    var = (spread**2).sum(axis=1) / some
-    points = [_pick(ordered, count, q) for q in (0.0, 1.0, *_QUARTILES)]
-    stats = np.stack([mean, var, *points], axis=-1)
-    stats[count == 0] = np.nan
-    return np.concatenate([count[..., None].astype(float), stats], axis=-1)
+    held = np.isfinite(ordered)
+    mean = np.where(held, ordered, 0.0).sum(axis=1) / some
+    var = (np.where(held, ordered - mean[:, None], 0.0) ** 2).sum(axis=1) / some
+    moments: Floats = np.stack([mean, var, ordered[:, 0], ordered[np.arange(len(ordered)), some - 1]], axis=1)
+    moments[count == 0] = np.nan
+    return moments
 
 
-def _pick(ordered: Floats, count: Ints, q: float) -> Floats:
-    place = q * np.maximum(count - 1, 0)
-    low = np.floor(place).astype(int)
-    high = np.minimum(low + 1, np.maximum(count - 1, 0))
-    at_low = np.take_along_axis(ordered, low[:, None], axis=1)[:, 0]
-    at_high = np.take_along_axis(ordered, high[:, None], axis=1)[:, 0]
-    picked: Floats = at_low + (at_high - at_low) * (place - low)
-    return picked
+@np.errstate(over="ignore", invalid="ignore")
+def _merge(left: Bins, right: Bins, first: int) -> tuple[Floats, Offsets]:
+    a, b = (bins.stats.reshape(-1, len(STATS)) for bins in (left, right))
+    some, others = a[:, 0].astype(np.int64), b[:, 0].astype(np.int64)
+    count = a[:, 0] + b[:, 0]
+    share = b[:, 0] / np.maximum(count, 1)
+    gap = b[:, 1] - a[:, 1]
+    stats = np.empty_like(a)
+    stats[:, 0], stats[:, 1] = count, a[:, 1] + gap * share
+    stats[:, 2] = a[:, 2] * (1 - share) + b[:, 2] * share + gap**2 * share * (1 - share)
+    stats[:, 3], stats[:, 4] = np.minimum(a[:, 3], b[:, 3]), np.maximum(a[:, 4], b[:, 4])
+    turns = _turns(len(left), left.stats.shape[1], first)
+    quartiles, points = merge_points(_points(left, right), some, others, turns)
+    stats[:, 5:] = np.clip(quartiles, stats[:, 3:4], stats[:, 4:5])  # rounding leads no further than the extremes
+    alone = (some == 0) | (others == 0)
+    if alone.any():  # as the half was that has readings
+        stats[alone] = np.where(a[alone, :1] == 0, b[alone], a[alone])
+    return stats.reshape(left.stats.shape), _offsets(points, stats).reshape(left.offsets.shape)
 
 
-def _merge(a: Floats, b: Floats) -> Floats:
-    count = a[..., 0] + b[..., 0]
-    share = b[..., 0] / np.maximum(count, 1)
-    gap = b[..., 1] - a[..., 1]
-    mean = a[..., 1] + gap * share
-    var = a[..., 2] * (1 - share) + b[..., 2] * share + gap**2 * share * (1 - share)
-    low, high = np.minimum(a[..., 3], b[..., 3]), np.maximum(a[..., 4], b[..., 4])
-    both = np.stack([count, mean, var, low, high, *_merged_quartiles(a, b)], axis=-1)
-    one = np.where(a[..., :1] == 0, b, a)  # where the other half has no reading: as it was
-    merged: Floats = np.where((a[..., :1] == 0) | (b[..., :1] == 0), one, both)
-    return merged
+def _points(*halves: Bins) -> Floats:
+    points = np.empty((*halves[0].stats.shape[:2], 2, POINTS))
+    for i, bins in enumerate(halves):
+        np.add(bins.offsets, _reference(bins.stats), out=points[:, :, i])
+    return points.reshape(-1, 2, POINTS)
 
 
-def _merged_quartiles(a: Floats, b: Floats) -> list[Floats]:
-    samples = np.concatenate([_samples(a), _samples(b)], axis=-1)
-    weights = np.concatenate([np.repeat(s[..., :1] / _SAMPLES, _SAMPLES, axis=-1) for s in (a, b)], axis=-1)
-    order = np.argsort(samples, axis=-1)  # NaN last, with weight 0
-    samples = np.take_along_axis(samples, order, axis=-1)
-    weights = np.take_along_axis(weights, order, axis=-1)
-    reached = np.cumsum(weights, axis=-1)
-    centres = reached - weights / 2
-    return [_between(samples, centres, q * reached[..., -1:]) for q in _QUARTILES]
+def _reference(stats: Floats) -> Floats:
+    """What points are told from, for single precision to be enough: the median where that is far from zero."""
+    q1, median, q3 = (stats[..., i, None] for i in (5, 6, 7))
+    reference: Floats = np.where(np.abs(median) > 64 * (q3 - q1), median, 0.0)
+    return reference
 
 
-def _between(samples: Floats, centres: Floats, target: Floats) -> Floats:
-    """Samples at rank `target`, straight between the two beside it: taking one of them would drift with each merge."""
-    right = np.maximum((centres >= target).argmax(axis=-1), 1)[..., None]
-    low, high = (np.take_along_axis(centres, place, axis=-1) for place in (right - 1, right))
-    share = (target - low) / np.maximum(high - low, 1e-300)
-    below, above = (np.take_along_axis(samples, place, axis=-1) for place in (right - 1, right))
-    found: Floats = (below + (above - below) * share)[..., 0]
-    return found
-
-
-def _samples(stats: Floats) -> Floats:
-    knots = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-    known = stats[..., [3, 5, 6, 7, 4]]
-    # an outer quarter is as wide as the one beside it at most: a spike is one reading, not a quarter of them
-    known[..., 0] = np.maximum(known[..., 0], 2 * known[..., 1] - known[..., 2])
-    known[..., 4] = np.minimum(known[..., 4], 2 * known[..., 3] - known[..., 2])
-    at = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
-    right = np.clip(np.searchsorted(knots, at), 1, 4)
-    share = (at - knots[right - 1]) / 0.25
-    sampled: Floats = known[..., right - 1] * (1 - share) + known[..., right] * share
-    return sampled
+def _offsets(points: Floats, stats: Floats) -> Offsets:
+    offsets = points - _reference(stats)
+    return np.clip(offsets, -_LARGEST, _LARGEST, out=offsets).astype(np.float32)

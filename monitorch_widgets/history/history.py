@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from monitorch_widgets.errors import ArgumentError, unknown_name
 from monitorch_widgets.values import Reading
 
+from .folded import UNIT
 from .series import Ranges, Series
 
 
@@ -59,7 +60,8 @@ class History:
         """Make the series of `tag` with its columns in model order; an existing one only gains columns."""
         series = self._series.get(tag)
         if series is None:
-            series = self._series[tag] = Series(tag)
+            spare = 23 * len(self._series) % UNIT  # so that not all of them fold in the same step
+            series = self._series[tag] = Series(tag, spare=spare)
         series.widen(modules)
         return series
 

@@ -11,16 +11,18 @@ import numpy as np
 
 from monitorch_widgets.values import Reading
 
-from .bins import Bins, Floats, Ints, fold_rows, merge_pairs
+from .bins import Bins
+from .folded import UNIT, Folded
+from .points import Floats, Ints
+from .ring import Ring, Rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CAPACITY = 4096  # rows at full detail, at most
-MAX_BINS = 512
-FOLD = 8  # rows in a bin at first; twice as many each time that bins merge
 MAX_EPOCHS = 4096
 MAX_STAGES = 64
+MAX_PLACES = 8  # lists of names whose columns are kept
+MAX_NAMES = 4096  # in such a list
 
 Ranges = dict[tuple[str, str], tuple[float, float]]
 K = TypeVar("K")
@@ -43,22 +45,12 @@ class EpochFigures:
     ranges: dict[str, Ranges]
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Consecutive rows at full detail: `values` has shape (n, M), `first` is the absolute number of row 0."""
-
-    first: int
-    steps: Ints
-    seconds: Floats
-    values: Floats
-
-
 class Series:
     """The readings of one tag over the steps.
 
-    There is one row per step and one column per module. The newest rows, some thousands of them, are kept as they are;
-    older ones are folded into at most 512 bins, so memory does not grow with the length of the run. Several readings
-    of one module in one step are averaged.
+    There is one row per step and one column per module. The newest rows, some four thousand, are kept as they are;
+    older ones are folded into at most 512 bins, 64 rows at a time, so neither memory nor the work of a step grows with
+    the length of the run. Several readings of one module in one step are averaged.
 
     Parameters
     ----------
@@ -66,22 +58,16 @@ class Series:
         Name of the series.
     modules : iterable of str
         Names of the columns, in model order; a name that comes later is appended.
+    spare : int
+        Rows fewer at full detail than 4096, up to 63: series with different numbers fold in different steps.
     """
 
-    def __init__(self, tag: str, modules: Iterable[str] = ()) -> None:
+    def __init__(self, tag: str, modules: Iterable[str] = (), spare: int = 0) -> None:
         self.tag = tag
         self._index = {name: i for i, name in enumerate(modules)}
-        self._size = 256
-        self._steps = np.zeros(self._size, np.int64)
-        self._seconds = np.zeros(self._size)
-        self._values = np.full((self._size, len(self._index)), np.nan)
-        self._n = 0
-        self._folded = 0
-        self.fold_width = FOLD
-        # readings in the two newest rows, by parity and column
-        self._counts = np.zeros((2, len(self._index)), np.int64)
-        self._last: tuple[list[str], Ints] = ([], np.zeros(0, np.int64))
-        self.bins = Bins.empty(len(self._index))
+        self._ring = Ring(len(self._index), spare)
+        self._older = Folded(len(self._index))
+        self._places: dict[tuple[str, ...], tuple[Ints, bool]] = {}
         self._epochs: deque[tuple[int, EpochFigures]] = deque(maxlen=MAX_EPOCHS)
         self._stages: deque[tuple[int, str]] = deque(maxlen=MAX_STAGES)
 
@@ -101,17 +87,27 @@ class Series:
     @property
     def steps(self) -> Ints:
         """Steps of the rows, shape (S,); a bin stands under its last step."""
-        return np.concatenate([self.bins.last_step, self._steps[: self._n]])
+        return np.concatenate([self.bins.last_step, self._ring.newest().steps])
 
     @property
     def seconds(self) -> Floats:
         """Seconds since the start of the run, shape (S,)."""
-        return np.concatenate([self.bins.seconds, self._seconds[: self._n]])
+        return np.concatenate([self.bins.seconds, self._ring.newest().seconds])
 
     @property
     def values(self) -> Floats:
         """Readings, float64 of shape (S, M): NaN where there is none, the mean where a row is a bin."""
-        return np.concatenate([self.bins.stats[..., 1], self._values[: self._n]])
+        return np.concatenate([self.bins.stats[..., 1], self._ring.newest().values])
+
+    @property
+    def bins(self) -> Bins:
+        """The older rows, the oldest first; the same object until more of them are folded."""
+        return self._older.bins
+
+    @property
+    def fold_width(self) -> int:
+        """Rows in the oldest bin; 2048 where it holds more. Newer bins may hold fewer."""
+        return self._older.rows_in_bin
 
     @property
     def epochs(self) -> dict[int, EpochFigures]:
@@ -121,12 +117,12 @@ class Series:
     @property
     def rows(self) -> int:
         """Rows that were ever begun, folded ones included."""
-        return self._folded + self._n
+        return self._ring.stop
 
     @property
     def newest_step(self) -> int:
         """Step of the newest row; -1 before the first."""
-        return int(self._steps[self._n - 1]) if self._n else -1
+        return self._ring.newest_step
 
     @property
     def stage(self) -> str:
@@ -168,26 +164,71 @@ class Series:
 
     def newest(self, since: int = 0) -> Rows:
         """Rows at full detail from absolute row number `since` on, or from the oldest that is left."""
-        start = max(since - self._folded, 0)
-        part = slice(start, self._n)
-        return Rows(
-            self._folded + start,
-            self._steps[part].copy(),
-            self._seconds[part].copy(),
-            self._values[part].copy(),
-        )
+        return self._ring.newest(since)
 
-    def record(self, step: int, second: float, names: Sequence[str], values: Sequence[float]) -> None:
-        """Add readings of one step, or merge them into the row that the step already has."""
-        columns = self._columns(names)
+    def record(self, step: int, second: float, names: Sequence[str], values: Sequence[float] | Floats) -> None:
+        """Add readings of one step, or average them into the row that the step already has."""
+        columns, distinct = self._find(names)
         new = np.asarray(values, float)
-        new = np.where(np.isfinite(new), new, np.nan)  # what poisoned it is counted by the preprocessor
-        row, fresh = self._row(step, second)
-        if fresh and len(columns) == len(set(names)):
-            self._values[row, columns] = new
-            self._counts[row % 2, columns] = new == new
+        if distinct and step > self._ring.newest_step:
+            if self._ring.full:
+                self._fold()
+            self._ring.begin_one(step, second, columns, new)
         else:
-            self._merge(row, columns, new)
+            self._record_block(columns, np.full(len(new), step), np.full(len(new), second), new)
+
+    def record_readings(
+        self,
+        names: Sequence[str],
+        steps: Sequence[int] | Ints,
+        seconds: Sequence[float] | Floats,
+        values: Sequence[float] | Floats,
+    ) -> None:
+        """Add many readings in the order that they came, the same as one by one: four flat lists of equal length.
+
+        A step that is later than all before begins a row. A reading of an older step joins that step, or the next one
+        that has a row; it is dropped when its step has gone into a bin. Several readings of one module in one step are
+        averaged. NaN and infinity leave a gap.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Column of each reading; unknown ones are appended.
+        steps, seconds : sequence of numbers
+            When it was taken: the step, and seconds since the start of the run.
+        values : sequence of float
+            What was read.
+
+        Examples
+        --------
+        >>> series = Series("Output Norm")
+        >>> series.record_readings(["a", "b", "a", "b", "b"], [0, 0, 1, 1, 1], [0.1] * 5, [1.0, 2.0, 3.0, 4.0, 6.0])
+        >>> series.values
+        array([[1., 2.],
+               [3., 5.]])
+        """
+        when, seconds = np.asarray(steps, np.int64), np.asarray(seconds, float)
+        if not len(when):
+            return
+        if when[0] == when[-1] and (when == when[0]).all():
+            self.record(int(when[0]), float(seconds[0]), names, values)
+        else:
+            self._record_block(self._find(names)[0], when, seconds, np.asarray(values, float))
+
+    def _record_block(self, columns: Ints, steps: Ints, seconds: Floats, values: Floats) -> None:
+        """Record block by block: one ends where a row begins for which there is no room."""
+        highest = np.maximum.accumulate(steps)
+        former = np.concatenate([[self._ring.newest_step], np.maximum(highest[:-1], self._ring.newest_step)])
+        begun = np.flatnonzero(steps > former)  # readings that begin a row
+        start, done = 0, 0
+        while start < len(steps):
+            if self._ring.full and done < len(begun) and begun[done] == start:
+                self._fold()
+            ahead = done + self._ring.room
+            stop = int(begun[ahead]) if ahead < len(begun) else len(steps)
+            part = slice(start, stop)
+            self._ring.add(columns[part], steps[part], seconds[part], values[part], begun[done:ahead] - start)
+            start, done = stop, ahead
 
     def readings(self) -> Iterator[Reading]:
         """The readings at full detail, the oldest first, each with its stage; gaps are left out.
@@ -207,10 +248,8 @@ class Series:
                     yield Reading(self.tag, module, step, value, stage)
 
     def withdraw(self, step: int) -> None:
-        """Empty the newest row if it is the one of `step`: what was read belongs to no step after all."""
-        if self._n and self._steps[self._n - 1] == step:
-            self._values[self._n - 1] = np.nan
-            self._counts[(self._n - 1) % 2] = 0
+        """Empty the row of `step`, if it is there at full detail: what was read belongs to no step after all."""
+        self._ring.empty(step)
 
     def record_epoch(self, epoch: int, values: dict[str, dict[str, float]], ranges: dict[str, Ranges]) -> None:
         """Keep the figures of an epoch; the same number again adds to them, and replaces those of the same name."""
@@ -219,21 +258,19 @@ class Series:
             known = self._epochs.pop()[1]
         self._epochs.append((epoch, EpochFigures(_joined(known.values, values), _joined(known.ranges, ranges))))
 
-    def _merge(self, row: int, columns: Ints, new: Floats) -> None:
-        """Average into a row; how many readings a cell holds is known for the two newest rows only."""
-        counts = self._counts[row % 2] if row >= self._n - 2 else np.ones(self.width, np.int64)
-        for column, value in zip(columns, new, strict=True):
-            old = self._values[row, column]
-            seen = 0 if old != old else int(counts[column])
-            if value == value:
-                self._values[row, column] = value if not seen else old + (value - old) / (seen + 1)
-                counts[column] = seen + 1
-
-    def _columns(self, names: Sequence[str]) -> Ints:
-        if names != self._last[0]:
-            self.widen(names)
-            self._last = (list(names), np.array([self._index[name] for name in names], np.int64))
-        return self._last[1]
+    def _find(self, names: Sequence[str]) -> tuple[Ints, bool]:
+        """Columns of the names, and whether each is there once; the same names come again and again."""
+        key = tuple(names)
+        found = self._places.get(key)
+        if found is None:
+            self.widen(key)
+            columns = np.fromiter(map(self._index.__getitem__, key), np.int64, len(key))
+            found = columns, len(set(key)) == len(key)
+            if len(self._places) >= MAX_PLACES or len(key) > MAX_NAMES:
+                self._places.clear()
+            if len(key) <= MAX_NAMES:
+                self._places[key] = found
+        return found
 
     def widen(self, names: Iterable[str]) -> None:
         """Append columns for the names that have none yet."""
@@ -241,45 +278,13 @@ class Series:
         if not missing:
             return
         index = {**self._index, **{name: len(self._index) + i for i, name in enumerate(missing)}}
-        self._values = np.concatenate([self._values, np.full((self._size, len(missing)), np.nan)], axis=1)
-        self._counts = np.concatenate([self._counts, np.zeros((2, len(missing)), np.int64)], axis=1)
-        self.bins = self.bins.widened(len(index))
+        self._ring.widen(len(index))
+        self._older.widen(len(index))
         self._index = index  # last: an interrupt leaves spare columns rather than names without one
 
-    def _row(self, step: int, second: float) -> tuple[int, bool]:
-        if not self._n or step > self._steps[self._n - 1]:
-            return self._begin(step, second), True
-        # a late reading of an older step joins that step, or the next one that has a row
-        return int(np.searchsorted(self._steps[: self._n], step)), False
-
-    def _begin(self, step: int, second: float) -> int:
-        if self._n == self._size:
-            self._make_room()
-        row = self._n
-        self._steps[row], self._seconds[row] = step, second
-        self._values[row] = np.nan
-        self._counts[row % 2] = 0
-        self._n += 1
-        return row
-
-    def _make_room(self) -> None:
-        if self._size < CAPACITY:
-            self._size *= 2
-            self._steps = np.resize(self._steps, self._size)
-            self._seconds = np.resize(self._seconds, self._size)
-            self._values = np.resize(self._values, (self._size, self._values.shape[1]))
-        else:
-            self._fold(CAPACITY // 2)
-
-    def _fold(self, n: int) -> None:
-        self.bins = self.bins.then(fold_rows(self._steps[:n], self._seconds[:n], self._values[:n], self.fold_width))
-        while len(self.bins) > MAX_BINS:
-            self.bins = merge_pairs(self.bins)
-            self.fold_width = min(2 * self.fold_width, n)  # bins stay equally wide
-        for kept in (self._steps, self._seconds, self._values):
-            kept[: self._n - n] = kept[n : self._n].copy()
-        self._n -= n
-        self._folded += n
+    def _fold(self) -> None:
+        self._older.take(self._ring.oldest(UNIT))
+        self._ring.drop(UNIT)
 
 
 def _joined(old: Mapping[str, dict[K, V]], new: Mapping[str, dict[K, V]]) -> dict[str, dict[K, V]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-import numpy as np
-
 from monitorch_widgets.errors import ArgumentTypeError, check_choice
 
 from .running import Accumulator, RunningMeanVar
@@ -118,6 +116,5 @@ def _running(raw_val: Accumulator) -> RunningMeanVar:
         raise ArgumentTypeError(f"expected readings as a list or a RunningMeanVar; received {type(raw_val).__name__}")
     running = RunningMeanVar()
     running.sketch._size = max(len(raw_val), 2)  # a list is all there: every quantile exact
-    for value in np.asarray(raw_val, float).tolist():
-        running.update(value)
+    running.extend(raw_val)
     return running

@@ -53,6 +53,5 @@ def _merged(parts: Sequence[Any]) -> Accumulator:
 
 def _running(values: list[float]) -> RunningMeanVar:
     running = RunningMeanVar()
-    for value in values:
-        running.update(value)
+    running.extend(values)
     return running

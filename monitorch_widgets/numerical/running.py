@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch.distributed as dist
 from torch import Tensor
 
@@ -73,19 +75,41 @@ class RunningMeanVar:
 
     append = update
 
+    def extend(self, values: npt.ArrayLike) -> None:
+        """Add many numbers, the same as one by one.
+
+        Examples
+        --------
+        >>> running = RunningMeanVar()
+        >>> running.extend([1.0, 2.0, float("nan"), 6.0])
+        >>> running.count, running.mean, running.nonfinite
+        (3, 3.0, 1)
+        """
+        new = np.asarray(values, float).ravel()
+        finite = np.isfinite(new)
+        if not finite.all():
+            self.nonfinite += len(new) - int(finite.sum())
+            new = new[finite]
+        if len(new):
+            with np.errstate(over="ignore", invalid="ignore"):
+                mean, var = float(new.mean()), float(new.var())
+            self._add(len(new), mean, var, float(new.min()), float(new.max()))
+            self.sketch.extend(new)
+
     def merge(self, other: RunningMeanVar) -> None:
         """Add all that `other` has seen, as if both streams had been one (Chan's rule)."""
         self.nonfinite += other.nonfinite
-        if not other.count:
-            return
-        count = self.count + other.count
-        share = other.count / count
-        delta = other.mean - self.mean
-        self.var += (other.var - self.var) * share + delta**2 * share * (1 - share)
+        if other.count:
+            self._add(other.count, other.mean, other.var, other.min_, other.max_)
+            self.sketch.merge(other.sketch)
+
+    def _add(self, count: int, mean: float, var: float, low: float, high: float) -> None:
+        self.count += count
+        share = count / self.count
+        delta = mean - self.mean
+        self.var += (var - self.var) * share + delta * delta * share * (1 - share)
         self.mean += delta * share
-        self.count = count
-        self.min_, self.max_ = min(self.min_, other.min_), max(self.max_, other.max_)
-        self.sketch.merge(other.sketch)
+        self.min_, self.max_ = min(self.min_, low), max(self.max_, high)
 
     def __len__(self) -> int:
         return self.count

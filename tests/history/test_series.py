@@ -8,7 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from monitorch_widgets.history import CAPACITY, FOLD, MAX_BINS, STATS, EpochFigures, Series
+from monitorch_widgets.history import CAPACITY, FOLD, MAX_BINS, STATS, EpochFigures, History, Series
+from monitorch_widgets.history.folded import UNIT
 
 LONG = 50_000
 
@@ -27,8 +28,8 @@ def filled(values: np.ndarray, *, first: int = 0, stride: int = 1) -> Series:
 
 def size_bytes(series: Series) -> int:
     """Everything that the series keeps in arrays."""
-    own = [series._steps, series._seconds, series._values, series._counts]
-    return sum(kept.nbytes for kept in [*own, series.bins.last_step, series.bins.seconds, series.bins.stats])
+    bins = series.bins
+    return series._ring.nbytes + sum(kept.nbytes for kept in [bins.last_step, bins.seconds, bins.stats])
 
 
 @pytest.fixture(scope="module")
@@ -124,12 +125,39 @@ def test_an_older_row_is_the_mean_of_its_bin(long: Series) -> None:
 
 
 @pytest.mark.parametrize("rows", [CAPACITY, CAPACITY + 1, 3 * CAPACITY, 20 * CAPACITY])
-def test_bins_are_equally_wide(rows: int) -> None:
+def test_bins_are_equally_wide_or_older_ones_twice_as_wide(rows: int) -> None:
     series = filled(noise(rows, 1))
     counts = series.bins.stats[:, 0, 0]
-    assert set(counts) <= {series.fold_width}
+    assert (np.diff(counts) <= 0).all()
+    assert series.fold_width == max(counts, default=FOLD)
     assert series.fold_width % FOLD == 0
+    wide = counts[counts < series.fold_width]
+    assert (wide[:-1] == series.fold_width / 2).all()  # the newest one may not be full yet
     assert counts.sum() + len(series.newest().steps) == rows
+
+
+def test_no_step_folds_more_than_a_few_rows() -> None:
+    series = filled(noise(CAPACITY, 1))
+    for step in range(CAPACITY, 3 * CAPACITY):
+        before = series.newest().first
+        series.record(step, 0.0, ["m0"], [0.0])
+        assert series.newest().first - before in (0, UNIT)
+
+
+def test_series_of_a_history_fold_in_different_steps() -> None:
+    history = History()
+    tags = [f"tag {i}" for i in range(12)]
+    for tag in tags:
+        history.declare(tag, ["a"])
+    folding: dict[int, int] = {}
+    for step in range(CAPACITY + 2 * UNIT):
+        for tag in tags:
+            series = history[tag]
+            before = series.newest(series.rows).first, len(series.bins)
+            series.record(step, 0.0, ["a"], [0.0])
+            folding[step] = folding.get(step, 0) + (len(series.bins) > before[1])
+    assert max(folding.values()) == 1
+    assert sum(folding.values()) >= 2 * len(tags)
 
 
 # ---------------------------------------------------------------- what the page asks for

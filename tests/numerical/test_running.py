@@ -65,6 +65,52 @@ def test_merged_in_any_order_is_one_pass(kind: str, seed: int) -> None:
         assert_describes(merged, values)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("cuts", [[], [1], [0, 0, 350], [1, 2, 3, 699]], ids=str)
+@pytest.mark.parametrize("as_list", [False, True])
+def test_many_at_once_are_one_by_one(kind: str, cuts: list[int], as_list: bool) -> None:
+    values = draws(kind, 7)
+    made = RunningMeanVar()
+    for part in np.split(values, cuts):
+        made.extend(part.tolist() if as_list else part)
+    assert_describes(made, values)
+    single = running(values)
+    assert (made.count, made.nonfinite, made.min_, made.max_) == (
+        single.count,
+        single.nonfinite,
+        single.min_,
+        single.max_,
+    )
+    assert made.mean == pytest.approx(single.mean, rel=1e-12, abs=1e-12)
+    assert made.sketch.state() == single.sketch.state()
+    if kind != "far from zero":  # where one by one, too, is off in the twelfth place
+        assert made.var == pytest.approx(single.var, rel=1e-12)
+
+
+def test_many_at_once_and_one_by_one_mix() -> None:
+    values = draws("with gaps", 3, 5000)
+    made = RunningMeanVar()
+    for part in np.split(values, 10):
+        made.extend(part[:300])
+        for value in part[300:].tolist():
+            made.update(value)
+    assert_describes(made, values)
+
+
+def test_the_largest_numbers_neither_warn_nor_stop_a_run() -> None:
+    made = RunningMeanVar()
+    for _ in range(2):
+        made.extend([1e308, -1e308, 1e308])
+    assert (made.count, made.min_, made.max_) == (6, -1e308, 1e308)
+
+
+@pytest.mark.parametrize("nothing", [[], np.empty(0), [math.nan], np.full(3, math.inf)], ids=str)
+def test_nothing_finite_at_once(nothing: object) -> None:
+    made = running([1, 2])
+    made.extend(nothing)  # type: ignore[arg-type]
+    assert (made.count, made.mean, made.nonfinite) == (2, 1.5, len(nothing))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_merged_as_a_tree_is_one_pass(seed: int) -> None:
     values = draws("plain", seed, 64)
