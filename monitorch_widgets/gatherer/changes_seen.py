@@ -46,7 +46,11 @@ class ParameterChangesGatherer(StepsGatherer):
     @property
     def memory_bytes(self) -> int:
         """Memory of the copies that count as this gatherer's, in bytes."""
-        return self._changes.memory_of(self)
+        return self.memory_under("")
+
+    def memory_under(self, prefix: str) -> int:
+        """The same, of parameters whose names begin so."""
+        return self._changes.memory_of(self, prefix)
 
     @AbstractGatherer.requires_active_inspector_state
     def begin(self, optimizer: Optimizer | None = None) -> None:
@@ -59,12 +63,11 @@ class ParameterChangesGatherer(StepsGatherer):
         """Hand on by how much the parameters changed that `optimizer` stepped."""
         if not self._follows(optimizer):
             return
-        known = self._changes.end(self._places.now(optimizer), optimizer, self)
+        moved = self._changes.end(self._places.now(optimizer), optimizer, self)
         try:
-            if known:
-                changes, sizes = self._changes.measured(known)
+            if moved.names:
                 for preprocessor in self._differences:
-                    preprocessor.process_changes([each.name for each in known], changes, sizes)
+                    preprocessor.process_changes(moved.names, moved.changes, moved.sizes, moved.lengths)
         finally:
             self._changes.leave(self, self._step())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -33,12 +33,28 @@ def parameter_places(model: nn.Module) -> list[ParameterPlace]:
     return [ParameterPlace(weakref.ref(part), name) for part in model.modules() for name, _ in part._parameters.items()]
 
 
-class Watched(NamedTuple):
-    """A parameter as it is now: the name of its series, where it is kept, and the tensor."""
+Place = tuple[int, str]
 
-    name: str
-    place: tuple[int, str]
-    tensor: Tensor
+
+class Found(NamedTuple):
+    """Parameters as they are now: the names of their series, where they are kept, and the tensors."""
+
+    names: list[str]
+    places: list[Place]
+    tensors: list[Tensor]
+
+
+class _Walk(NamedTuple):
+    """What is remembered of a walk: while everything is the same object as then, so is what it finds."""
+
+    all_ids: list[int]  # of what stood in all places
+    used_ids: list[int]
+    rows: list[int] | None  # which of the places; None for all
+    names: list[str]
+    places: list[Place]
+
+
+_WALKS = 8  # optimizers for which they are remembered
 
 
 class ParameterPlaces:
@@ -49,30 +65,67 @@ class ParameterPlaces:
     """
 
     def __init__(self) -> None:
-        self._places: list[tuple[str, int, ParameterPlace]] = []
+        self._places: list[tuple[str, Place, weakref.ref[nn.Module]]] = []
+        self._walks: dict[int, _Walk] = {}
 
     def add(self, name: str, module: nn.Module, parameter: str) -> None:
         """Add a parameter of a module under the name of its series."""
-        self._places.append((name, id(module), ParameterPlace(weakref.ref(module), parameter)))
+        self._places.append((name, (id(module), parameter), weakref.ref(module)))
+        self._walks.clear()
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def now(self, optimizer: Optimizer | None) -> list[Watched]:
-        """The parameters, those of `optimizer` only where one is given."""
-        used = None if optimizer is None else {id(p) for group in optimizer.param_groups for p in group["params"]}
-        found: dict[int, Watched] = {}
-        for name, key, place in self._places:
-            tensor = place.parameter
-            if tensor is not None and (used is None or id(tensor) in used) and _has_numbers(tensor):
-                found.setdefault(id(tensor), Watched(name, (key, place.name), tensor))
-        return list(found.values())
+    def now(self, optimizer: Optimizer | None) -> Found:
+        """The parameters, those of `optimizer` only where one is given; nobody may change the lists."""
+        used = [] if optimizer is None else [id(p) for group in optimizer.param_groups for p in group["params"]]
+        walk = self._walks.get(id(optimizer))
+        if walk is not None and walk.used_ids == used:
+            tensors = self._again(walk)
+            if tensors is not None:
+                return Found(walk.names, walk.places, tensors)
+        return self._anew(optimizer, used)
 
-    def tensors(self, optimizer: Optimizer | None) -> tuple[list[str], list[Tensor]]:
-        """Names and parameters, those of `optimizer` only where one is given."""
-        watched = self.now(optimizer)
-        return [each.name for each in watched], [each.tensor for each in watched]
+    def _again(self, walk: _Walk) -> list[Tensor] | None:
+        """The tensors, if the same stand in all places; this runs several times a step, so it does little."""
+        try:
+            tensors: list[Any] = [of()._parameters[place[1]] for _, place, of in self._places]  # type: ignore[union-attr]
+        except (AttributeError, KeyError):
+            return None
+        if [id(tensor) for tensor in tensors] != walk.all_ids:
+            return None
+        return tensors if walk.rows is None else [tensors[i] for i in walk.rows]
 
+    def _anew(self, optimizer: Optimizer | None, used: list[int]) -> Found:
+        among = None if optimizer is None else set(used)
+        rows: list[int] = []
+        found, seen, steady = Found([], [], []), set[int](), True
+        for i, (name, place, of) in enumerate(self._places):
+            module = of()
+            if module is None or place[1] not in module._parameters:  # which in a scripted module has no get()
+                steady = False
+                continue
+            tensor = module._parameters[place[1]]
+            key = id(tensor)
+            if tensor is None or (among is not None and key not in among) or key in seen:
+                continue
+            lazy = type(tensor) is not nn.Parameter and is_lazy(tensor)
+            if not tensor.is_leaf or lazy or tensor.is_meta:  # meta-learning puts there what is no leaf
+                steady = False
+                continue
+            seen.add(key)
+            rows.append(i)
+            found.names.append(name)
+            found.places.append(place)
+            found.tensors.append(tensor)
+        self._remember(optimizer, used, rows, found if steady else None)
+        return found
 
-def _has_numbers(parameter: Tensor) -> bool:
-    return not (is_lazy(parameter) or parameter.is_meta)
+    def _remember(self, optimizer: Optimizer | None, used: list[int], rows: list[int], found: Found | None) -> None:
+        if len(self._walks) >= _WALKS:
+            self._walks.clear()
+        self._walks.pop(id(optimizer), None)
+        if found is not None:
+            ids = [id(of()._parameters[place[1]]) for _, place, of in self._places]  # type: ignore[union-attr]
+            some = None if len(rows) == len(ids) else rows
+            self._walks[id(optimizer)] = _Walk(ids, used, some, found.names, found.places)

@@ -36,7 +36,8 @@ class ParametersGatherer(AbstractGatherer):
 
     def now(self) -> tuple[list[str], list[Tensor]]:
         """Names and parameters as they are now."""
-        return self._places.tensors(None)
+        names, _, tensors = self._places.now(None)
+        return names, tensors
 
     def _hand_on(self, names: list[str], tensors: list[Tensor]) -> None:
         if names:
@@ -63,9 +64,12 @@ class ParameterGradientsGatherer(ParametersGatherer):
     @AbstractGatherer.requires_active_inspector_state
     def __call__(self, optimizer: Optimizer | None = None) -> None:
         """Hand on the gradients of the parameters that `optimizer` steps."""
-        names, parameters = self._places.tensors(optimizer)
-        present = [(name, p.grad) for name, p in zip(names, parameters, strict=True) if p.grad is not None]
-        self._hand_on([name for name, _ in present], _unscaled([grad for _, grad in present], optimizer))
+        names, _, parameters = self._places.now(optimizer)
+        grads = [p.grad for p in parameters]
+        present = [grad for grad in grads if grad is not None]
+        if len(present) < len(grads):
+            names = [name for name, grad in zip(names, grads, strict=True) if grad is not None]
+        self._hand_on(names, _unscaled(present, optimizer))
 
 
 def _unscaled(grads: list[Tensor], optimizer: Optimizer | None) -> list[Tensor]:
@@ -116,7 +120,7 @@ class ParameterStepsGatherer(StepsGatherer):
         differences = [p for p in self._preprocessors if isinstance(p, DifferencePreprocessor)]
         if optimizer is None or not differences or not self._follows(optimizer):
             return  # without an optimizer the change has been made already: it counts from the last call
-        names, tensors = self._places.tensors(optimizer)
+        names, _, tensors = self._places.now(optimizer)
         for preprocessor in differences:
             preprocessor.remember(names, tensors, anew=True)
 
@@ -124,7 +128,8 @@ class ParameterStepsGatherer(StepsGatherer):
     def __call__(self, optimizer: Optimizer | None = None) -> None:
         """Hand on the parameters that `optimizer` stepped."""
         if self._follows(optimizer):
-            self._hand_on(*self._places.tensors(optimizer))
+            names, _, tensors = self._places.now(optimizer)
+            self._hand_on(names, tensors)
 
 
 class ParameterGradientGatherer(ParameterGradientsGatherer):

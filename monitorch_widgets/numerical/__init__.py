@@ -5,10 +5,13 @@ from .activation import (
     activation_and_death,
     active_and_dead,
     neuron_rates,
+    poison_of,
+    rates_of,
     reduce_activation_to_activation_rates,
 )
+from .counting import Counted, count_active
 from .extract import POINTS, RANGES, aggregations, extract_point, extract_range, parse_range_name
-from .geometry import ConsecutiveTensors, GeometryComputation
+from .geometry import ConsecutiveTensors, GeometryComputation, Look
 from .quantiles import QuantileSketch
 from .ranks import gathered_states, merged_states
 from .running import (
@@ -20,35 +23,46 @@ from .running import (
     number,
     start_sync_rmv_or_error,
 )
-from .tensors import aside, lengths_of, precise, sample_norm, wide
+from .scratch import Scratch, scratch
+from .tensors import aside, in_order, lengths_of, precise, sample_norm, sample_norms, some_rows, wide
 
 __all__ = [
     "POINTS",
     "RANGES",
     "Accumulator",
     "ConsecutiveTensors",
+    "Counted",
     "GeometryComputation",
+    "Look",
     "QuantileSketch",
     "RunningMeanVar",
     "RunningValue",
+    "Scratch",
     "Streaks",
     "activation_and_death",
     "active_and_dead",
     "aggregations",
     "append_finite",
     "aside",
+    "count_active",
     "extract_point",
     "extract_range",
     "finish_sync_rmv_or_error",
     "gathered_states",
+    "in_order",
     "lengths_of",
     "merged_states",
     "neuron_rates",
     "number",
     "parse_range_name",
+    "poison_of",
     "precise",
+    "rates_of",
     "reduce_activation_to_activation_rates",
     "sample_norm",
+    "sample_norms",
+    "scratch",
+    "some_rows",
     "start_sync_rmv_or_error",
     "wide",
 ]

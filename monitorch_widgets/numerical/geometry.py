@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from .flat import FlatTensors, flattens
 from .running import (
     Accumulator,
     RunningMeanVar,
@@ -15,7 +18,43 @@ from .running import (
     finish_sync_rmv_or_error,
     start_sync_rmv_or_error,
 )
-from .tensors import correlations, lengths_of, root_sizes, stored, wide
+from .scratch import Scratch, scratch
+from .tensors import (
+    aside,
+    constants,
+    cosines_of,
+    dot_into,
+    dots_into,
+    length_of,
+    lengths_of,
+    root_size,
+    stored,
+    wide,
+)
+
+
+class Look(NamedTuple):
+    """What one look at a tensor leaves: all of 0 dimensions, on its device."""
+
+    length: Tensor
+    product: Tensor  # with the tensor before; NaN without one
+    before: Tensor  # length of the tensor before
+    root: float  # what the length is divided by
+
+
+class Looks(NamedTuple):
+    """What one look at several tensors leaves: of n numbers each, on their device."""
+
+    lengths: Tensor
+    products: Tensor
+    before: Tensor
+    roots: Sequence[float]
+
+
+@dataclass(slots=True)
+class _Kept:
+    tensor: Tensor
+    length: Tensor | None  # None while there is nothing to compare with
 
 
 class ConsecutiveTensors:
@@ -35,10 +74,21 @@ class ConsecutiveTensors:
         self.normalize = normalize
         self.correlation = correlation
         self.eps = eps
-        self._previous: dict[str, tuple[Tensor, Tensor]] = {}
+        self._previous: dict[str, _Kept] = {}
+        self._flats: list[FlatTensors] = []
+        self._scratch: Scratch | None = None
 
-    def measure(self, names: Sequence[str], tensors: Sequence[Tensor]) -> Tensor:
-        """Norm, and correlation where asked for, of each tensor.
+    def measure(
+        self, names: Sequence[str], tensors: Sequence[Tensor], lengths: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        """Norm, and correlation where asked for, of each tensor; call it without gradients, as :func:`aside` does.
+
+        Parameters
+        ----------
+        names, tensors : sequence
+            Tensors of any shape and dtype, all on one device.
+        lengths : sequence of torch.Tensor, optional
+            Their L2 norms, where they are known.
 
         Returns
         -------
@@ -46,55 +96,153 @@ class ConsecutiveTensors:
             On the device of the tensors, which must be one; not finite for empty tensors and where NaN or infinity is
             among the values; NaN for correlations without a predecessor of the same shape.
         """
-        widened = [wide(tensor if self.correlation else stored(tensor)) for tensor in tensors]
-        lengths = torch.stack(lengths_of(widened))
-        measured = lengths / root_sizes(tensors, lengths, self.normalize)
+        return self.numbers_of([self.look_at(names, tensors, lengths)])
+
+    def look_at(
+        self, names: Sequence[str], tensors: Sequence[Tensor], lengths: Sequence[Tensor] | None = None
+    ) -> Looks:
+        """Measure tensors as :meth:`measure` does, as far as that takes them; :meth:`numbers_of` goes on."""
+        self._scratch = scratch()
+        roots = [root_size(tensor.numel(), self.normalize) for tensor in tensors]
+        if not self.correlation:
+            widened = [wide(stored(tensor)) for tensor in tensors]
+            known = torch.stack(lengths_of(widened) if lengths is None else list(lengths))
+            return Looks(known, known, known, roots)
+        flat = self._flat(list(names), tensors)
+        if flat is not None:
+            found, products, before = flat.compare(tensors, None if lengths is None else torch.stack(list(lengths)))
+            nothing = constants((math.nan,), found.dtype, found.device).expand(len(found))
+            return Looks(found, nothing if products is None else products, nothing if before is None else before, roots)
+        widened = [wide(tensor) for tensor in tensors]
+        each = lengths_of(widened) if lengths is None else list(lengths)
+        looks = self._compared(names, widened, each, roots)
+        parts = [torch.stack(column) for column in list(zip(*looks, strict=True))[:3]]
+        return Looks(parts[0], parts[1], parts[2], roots)
+
+    def numbers_of(self, looks: Sequence[Looks]) -> Tensor:
+        """What :meth:`measure` gives, of tensors that were looked at together, below each other."""
+        self._scratch = scratch()
+        lengths = torch.cat([look.lengths for look in looks])
+        measured = self._divided(lengths, [root for look in looks for root in look.roots])
         if not self.correlation:
             return measured[:, None]
-        cosines = self._compare(names, widened, lengths)
-        self._remember(names, widened, lengths)
-        return torch.stack([measured, cosines], dim=1)
+        products = torch.cat([look.products for look in looks])
+        before = torch.cat([look.before for look in looks])
+        return torch.stack([measured, cosines_of(products, lengths, before, self.eps)], dim=1)
+
+    def _flat(self, names: list[str], tensors: Sequence[Tensor]) -> FlatTensors | None:
+        """Where tensors that come together are kept; None where each is kept by itself."""
+        for flat in self._flats:
+            if flat.fits(names, tensors):
+                return flat
+        self._take_apart(names)
+        known = any(name in self._previous for name in names)
+        if len(tensors) < 2 or known or len(set(names)) < len(names) or not flattens(tensors, tensors[0].dtype):
+            return None
+        self._flats.append(FlatTensors(names, tensors))
+        return self._flats[-1]
+
+    def look(self, name: str, tensor: Tensor) -> Look:
+        """Measure one tensor, as far as that takes the tensor itself; :meth:`numbers` goes on."""
+        tensor = tensor.detach()
+        root = root_size(tensor.numel(), self.normalize)
+        if not self.correlation:
+            length = length_of(wide(stored(tensor)))
+            return Look(length, length, length, root)
+        tensor = wide(tensor)
+        length = length_of(tensor)
+        if self._flats:
+            self._take_apart([name])
+        kept = self._fitting(name, tensor)
+        if kept is None or kept.length is None:
+            return self._first(name, tensor, length, root, kept)
+        before, kept.length = kept.length, None  # an interrupt in between leaves what can't be compared with
+        product = dot_into(kept.tensor, tensor)
+        kept.length = length
+        return Look(length, product, before, root)
+
+    def numbers(self, looks: Sequence[Look]) -> Tensor:
+        """What :meth:`measure` gives, of tensors that were looked at, one row each."""
+        self._scratch = scratch()
+        lengths = torch.stack([look.length for look in looks])
+        measured = self._divided(lengths, [look.root for look in looks])
+        if not self.correlation:
+            return measured[:, None]
+        products = torch.stack([look.product for look in looks])
+        before = torch.stack([look.before for look in looks])
+        return torch.stack([measured, cosines_of(products, lengths, before, self.eps)], dim=1)
+
+    def _take_apart(self, names: Sequence[str]) -> None:
+        """Keep tensors by themselves, which came together with others until now."""
+        for flat in [flat for flat in self._flats if not set(flat.names).isdisjoint(names)]:
+            self._flats.remove(flat)
+            self._previous.update((name, _Kept(tensor, length)) for name, tensor, length in flat.apart())
 
     @property
     def memory_bytes(self) -> int:
         """Memory that the kept copies take, in bytes."""
-        return sum(kept.numel() * kept.element_size() for kept, _ in self._previous.values())
+        return self.memory_under("")
+
+    def memory_under(self, prefix: str) -> int:
+        """Memory that the kept copies of the tensors take whose names begin so, in bytes."""
+        chosen = [kept.tensor for name, kept in self._previous.items() if name.startswith(prefix)]
+        together = sum(flat.memory_under(prefix) for flat in self._flats)
+        return together + sum(tensor.numel() * tensor.element_size() for tensor in chosen)
 
     def forget(self) -> None:
         """Drop the kept tensors."""
         self._previous.clear()
+        self._flats.clear()
+        self._scratch = None
 
-    def _compare(self, names: Sequence[str], tensors: Sequence[Tensor], lengths: Tensor) -> Tensor:
-        known = [i for i, name in enumerate(names) if self._fits(name, tensors[i])]
-        if not known:
-            return torch.full_like(lengths, math.nan)
-        previous = [self._previous[names[i]] for i in known]
-        cosines = correlations(
-            [tensors[i] for i in known],
-            [kept for kept, _ in previous],
-            torch.stack([lengths[i] for i in known]),
-            torch.stack([length for _, length in previous]),
-            self.eps,
-        )
-        if len(known) == len(names):
-            return cosines
-        places = torch.tensor(known).to(lengths.device, non_blocking=True)  # made there, it would wait for the device
-        return torch.full_like(lengths, math.nan).index_put((places,), cosines)
+    def interrupt(self) -> None:
+        """Compare the next tensors with nothing; the memory of the kept ones is used again."""
+        for kept in self._previous.values():
+            kept.length = None
+        for flat in self._flats:
+            flat.lengths = None
 
-    def _remember(self, names: Sequence[str], tensors: Sequence[Tensor], lengths: Tensor) -> None:
-        same = [i for i, name in enumerate(names) if self._fits(name, tensors[i])]
-        if same:
-            torch._foreach_copy_([self._previous[names[i]][0] for i in same], [tensors[i] for i in same])
-        kept = set(same)
-        for i, name in enumerate(names):
-            tensor = self._previous[name][0] if i in kept else tensors[i].clone()
-            self._previous[name] = (tensor, lengths[i])
+    def _divided(self, lengths: Tensor, roots: Sequence[float]) -> Tensor:
+        if all(root == 1.0 for root in roots):
+            return lengths
+        return lengths / constants(tuple(roots), lengths.dtype, lengths.device)
 
-    def _fits(self, name: str, tensor: Tensor) -> bool:
-        if name not in self._previous:
-            return False
-        kept = self._previous[name][0]
-        return kept.shape == tensor.shape and kept.device == tensor.device and kept.dtype == tensor.dtype
+    def _compared(
+        self, names: Sequence[str], tensors: Sequence[Tensor], lengths: Sequence[Tensor], roots: Sequence[float]
+    ) -> list[Look]:
+        found = [self._fitting(name, tensor) for name, tensor in zip(names, tensors, strict=True)]
+        known = [(i, kept, kept.length) for i, kept in enumerate(found) if kept is not None and kept.length is not None]
+        for _, kept, _ in known:
+            kept.length = None
+        products = dots_into([kept.tensor for _, kept, _ in known], [tensors[i] for i, _, _ in known])
+        looks: list[Look | None] = [None] * len(names)
+        for (i, kept, before), product in zip(known, products, strict=True):
+            kept.length = lengths[i]
+            looks[i] = Look(lengths[i], product, before, roots[i])
+        return [
+            self._first(names[i], tensors[i], lengths[i], roots[i], found[i]) if look is None else look
+            for i, look in enumerate(looks)
+        ]
+
+    def _first(self, name: str, tensor: Tensor, length: Tensor, root: float, kept: _Kept | None) -> Look:
+        """Keep what has nothing to be compared with."""
+        if kept is None:
+            with aside():
+                self._previous[name] = _Kept(tensor.clone(), length)
+        else:
+            kept.tensor.copy_(tensor)
+            kept.length = length
+        nothing = constants((math.nan,), length.dtype, length.device)[0]
+        return Look(length, nothing, nothing, root)
+
+    def _fitting(self, name: str, tensor: Tensor) -> _Kept | None:
+        """What is kept under a name, if it can be compared with the tensor."""
+        kept = self._previous.get(name)
+        if kept is None:
+            return None
+        own = kept.tensor
+        fits = own.shape == tensor.shape and own.dtype is tensor.dtype and own.device == tensor.device
+        return kept if fits else None
 
 
 class GeometryComputation:
@@ -140,7 +288,9 @@ class GeometryComputation:
 
     def update(self, X: Tensor) -> None:
         """Add a tensor of any shape; waits for its device."""
-        self.record(*self._tensors.measure([""], [X])[0].tolist())
+        with aside():
+            measured = self._tensors.measure([""], [X])
+        self.record(*measured[0].tolist())
 
     def record(self, norm: float, product: float = float("nan")) -> None:
         """Add numbers that were measured elsewhere; NaN and infinity leave a gap."""

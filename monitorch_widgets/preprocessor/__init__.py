@@ -10,8 +10,9 @@ from .abstract import (
     TensorPreprocessor,
 )
 from .activation import GradientActivation, OutputActivation
-from .deferred import StepBuffer
+from .deferred import StepBuffer, Taker, Told
 from .difference import DifferencePreprocessor
+from .ear import Ear
 from .explicit_call import ExplicitCall
 from .geometry import GradientGeometry, OutputGradientGeometry, ParameterDifferenceGeometry
 from .output import LossModule, OutputNorm
@@ -26,6 +27,7 @@ __all__ = [
     "AbstractTensorPreprocessor",
     "DeferredPreprocessor",
     "DifferencePreprocessor",
+    "Ear",
     "ExplicitCall",
     "GradientActivation",
     "GradientGeometry",
@@ -38,5 +40,7 @@ __all__ = [
     "ParameterNorm",
     "ParameterUpdateRatio",
     "StepBuffer",
+    "Taker",
     "TensorPreprocessor",
+    "Told",
 ]

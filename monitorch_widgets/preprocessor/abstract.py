@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from monitorch_widgets.numerical import (
     Accumulator,
     RunningMeanVar,
-    append_finite,
     gathered_states,
     merged_states,
 )
 
-from .deferred import StepBuffer
+from .deferred import Floats, StepBuffer, rows_of
 
-Listener = Callable[[Sequence[str], Sequence[Sequence[float]], int], None]
+Listener = Callable[[list[str], Floats, list[int]], None]
+
+MOST_UNPOURED = 8192
+"""Readings that wait for being brought into the statistics of the epoch, at most."""
 
 
 class AbstractPreprocessor(ABC):
@@ -105,8 +109,8 @@ class AbstractTensorPreprocessor(AbstractPreprocessor):
 class DeferredPreprocessor(AbstractPreprocessor):
     """What the built-in preprocessors share: numbers come late, in one copy a step, and are kept by name.
 
-    A subclass measures into small tensors and calls :meth:`_push`; nothing waits for the device until
-    :attr:`value` is asked for.
+    A subclass looks at a tensor once, pushes something small (:meth:`_push`), and makes readings of many such pushes
+    in :meth:`finish`; nothing waits for the device until :attr:`value` is asked for.
 
     Parameters
     ----------
@@ -120,7 +124,7 @@ class DeferredPreprocessor(AbstractPreprocessor):
     buffer : StepBuffer
         Where measurements wait; an inspector puts the one of the step here.
     listener : callable or None
-        Called as ``listener(names, rows, step)`` when numbers arrive.
+        Called as ``listener(names, values, steps)`` when numbers arrive: `values` (n, channels), the rest of length n.
     """
 
     def __init__(self, channels: int, inplace: bool) -> None:
@@ -129,17 +133,19 @@ class DeferredPreprocessor(AbstractPreprocessor):
         self._channels = channels
         self._inplace = inplace
         self._kept: dict[str, tuple[Accumulator, ...]] = {}
+        self._unpoured: list[tuple[list[str], Floats]] = []
+        self._unpoured_rows = 0
         self._gathered: list[dict[str, list[Any]]] = []
 
     @property
     def value(self) -> dict[str, Any]:
         """Statistics since creation or the last reset, by name: one accumulator, or a tuple of them."""
-        self.buffer.flush()
+        self._settle()
         return {name: kept[0] if len(kept) == 1 else kept for name, kept in self._kept.items()}
 
     def reset(self) -> None:
         """Forget the numbers, those on their way too."""
-        self.buffer.flush()
+        self._settle()
         self._kept = {}
 
     def start_sync(self, dst_rank: int = 0) -> None:
@@ -150,7 +156,7 @@ class DeferredPreprocessor(AbstractPreprocessor):
         dst_rank : int
             Rank that needs the result; all ranks get it.
         """
-        self.buffer.flush()
+        self._settle()
         self._gathered = gathered_states(self._kept)
 
     def finish_sync(self) -> None:
@@ -167,27 +173,55 @@ class DeferredPreprocessor(AbstractPreprocessor):
     def forget(self) -> None:
         """Drop the copies of tensors."""
 
-    def _push(self, names: Sequence[str], numbers: Tensor, *, evaluation: bool = False) -> None:
-        """Queue numbers of shape (len(names), channels)."""
+    def steps_left_out(self) -> None:
+        """Note that steps were left out before the next one: what comes is not compared with what was."""
 
-        def arrive(values: list[float], step: int) -> None:
-            self._arrive(names, values, step)
+    def _push(self, names: Sequence[str], material: Any, *, evaluation: bool = False) -> None:
+        """Queue what :meth:`finish` makes readings of: a tensor, or a tuple of such, that nobody else changes."""
+        self.buffer.push(material, self, names, evaluation=evaluation)
 
-        self.buffer.push(numbers, arrive, evaluation=evaluation)
+    def finish(self, names: list[Sequence[str]], materials: list[Any]) -> Tensor:
+        """Make readings (n, channels) of what many pushes brought; by default these are readings already."""
+        return rows_of(names, materials)
 
-    def _arrive(self, names: Sequence[str], values: list[float], step: int) -> None:
-        width = self._channels
-        rows = [values[i : i + width] for i in range(0, len(values), width)]
-        for name, row in zip(names, rows, strict=True):
-            for accumulator, value in zip(self._of(name), row, strict=True):
-                append_finite(accumulator, value)
+    def take(self, names: list[str], values: Floats, steps: list[int]) -> None:
+        """Get readings on the host, one row a name: for the figures of the epoch, and for the listener."""
+        self._unpoured.append((names, values))
+        self._unpoured_rows += len(names)
+        if self._unpoured_rows > MOST_UNPOURED:
+            self._pour()
         if self.listener is not None:
-            self.listener(names, rows, step)
+            self.listener(names, values, steps)
+
+    def _pour(self) -> None:
+        """Bring readings into the statistics, many at once."""
+        if not self._unpoured:
+            return
+        unpoured, self._unpoured, self._unpoured_rows = self._unpoured, [], 0
+        places: dict[str, list[int]] = {}
+        for i, name in enumerate(chain.from_iterable(names for names, _ in unpoured)):
+            places.setdefault(name, []).append(i)
+        values = np.concatenate([numbers for _, numbers in unpoured])
+        for name, rows in places.items():
+            for accumulator, column in zip(self._of(name), values[rows].T, strict=True):
+                _extend(accumulator, column)
 
     def _of(self, name: str) -> tuple[Accumulator, ...]:
         if name not in self._kept:
             self._kept[name] = tuple(RunningMeanVar() if self._inplace else [] for _ in range(self._channels))
         return self._kept[name]
+
+    def _settle(self) -> None:
+        self.buffer.flush()
+        self._pour()
+
+
+def _extend(accumulator: Accumulator, values: Floats) -> None:
+    """Add numbers; NaN and infinity leave a gap in a list, and are counted by running statistics."""
+    if isinstance(accumulator, RunningMeanVar):
+        accumulator.extend(values)
+    else:
+        accumulator.extend(values[np.isfinite(values)].tolist())
 
 
 class TensorPreprocessor(DeferredPreprocessor, AbstractTensorPreprocessor):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from time import perf_counter
+from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Sink = Callable[[list[float], int], None]
+from monitorch_widgets.numerical import aside
+
+from .ear import Ear
+
+Floats = npt.NDArray[np.float64]
 
 ROOM = 20_000
 """Pushes that wait at most, for loops without steps."""
@@ -17,66 +24,116 @@ WITHDRAWN = -1
 """Step of numbers that belong to an attempt of which no step was made: nobody gets them."""
 
 
+class Taker(Protocol):
+    """Who gets the numbers of a push, in two moves: made on the device, for many pushes at once, then taken."""
+
+    def finish(self, names: list[Sequence[str]], materials: list[Any]) -> Tensor:
+        """Make readings of what was pushed, on its device: one row for each name, in order.
+
+        Pushes of several steps may be among them, and of several passes of one step; all are on one device.
+        """
+
+    def take(self, names: list[str], values: Floats, steps: list[int]) -> None:
+        """Get the rows, each with its name and step, when they are on the host."""
+
+
+class Told:
+    """Hands each row to a function, called as ``tell(numbers, step)``; materials have one row a name."""
+
+    def __init__(self, tell: Callable[[list[float], int], None]) -> None:
+        self._tell = tell
+
+    def finish(self, names: list[Sequence[str]], materials: list[Any]) -> Tensor:
+        """Put the rows below each other."""
+        return rows_of(names, materials)
+
+    def take(self, names: list[str], values: Floats, steps: list[int]) -> None:
+        """Tell of each row."""
+        for numbers, step in zip(values.tolist(), steps, strict=True):
+            self._tell(numbers, step)
+
+
+def rows_of(names: list[Sequence[str]], materials: list[Tensor]) -> Tensor:
+    """Tensors of one row a name each, or of as many numbers in any shape, below each other."""
+    return torch.cat([numbers.reshape(len(of), -1) for of, numbers in zip(names, materials, strict=True)])
+
+
 @dataclass(slots=True)
 class _Entry:
-    numbers: Tensor
-    sink: Sink
+    material: Any
+    taker: Taker
+    names: Sequence[str]
     step: int
-    owner: object
+    ear: Ear
     evaluation: bool
     place: int
-    size: int
+
+
+@dataclass(slots=True)
+class _Group:
+    """What one taker gets of one transfer."""
+
+    taker: Taker
+    entries: list[_Entry]
+    rows: int = 0
+    size: int = 0
+
+    @property
+    def ear(self) -> Ear:
+        return self.entries[0].ear
 
 
 class StepBuffer:
-    """Collects small tensors during a step and hands their numbers out when they have arrived on the host.
+    """Collects small tensors during steps and hands their numbers out when they have arrived on the host.
 
     Attributes
     ----------
     step : int
         Number of finished optimizer steps: what is pushed while training belongs to this step, what is pushed
         during evaluation to the one before.
-    owner : object
-        Whose callback is running; told to `on_fault` when a sink of theirs raises.
+    ear : Ear
+        Whose callback is running.
     on_fault : callable
-        Called as ``on_fault(owner, error)``; the default raises.
+        Called as ``on_fault(lens, error)`` when a taker of theirs raises; the default raises.
+    finished_s : float
+        Seconds of flushing that went into takers' own :meth:`Taker.finish` so far.
     transfers : int
         Copies to the host so far: one for each device that had numbers, per flush.
     pushes : int
-        Numbers pushed so far, each push counted once.
+        Pushes so far.
     grad_outside : bool or None
         Whether gradients were enabled when the running forward pass of the model began; None between such passes.
         Checkpointing disables them inside.
     on_full : callable
-        Called when a step is so long that what waits should not wait for its end; flushes, by default.
+        Called when so much waits that it should not wait for the end of the step; flushes, by default.
     """
 
     def __init__(self) -> None:
         self.step = 0
-        self.owner: object = None
+        self.ear = Ear()
         self.on_fault: Callable[[object, Exception], None] = _raise
+        self.finished_s = 0.0
         self.transfers = 0
         self.pushes = 0
         self.grad_outside: bool | None = None
         self.on_full: Callable[[], None] = self._flush_without_wait
         self._room = ROOM
-        self._waiting: dict[torch.device, list[_Entry]] = {}
-        self._flying: list[tuple[Tensor, Any, list[_Entry]]] = []
+        self._waiting: list[_Entry] = []
+        self._flying: list[tuple[Tensor, Any, list[_Group]]] = []
 
     def __len__(self) -> int:
-        return sum(map(len, self._waiting.values()))
+        return len(self._waiting)
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits, and nothing is on its way."""
         return not self._waiting and not self._flying
 
-    def push(self, numbers: Tensor, sink: Sink, *, evaluation: bool = False) -> None:
-        """Keep `numbers`; `sink` is called with them as floats, and with their step, after a later flush."""
+    def push(self, material: Any, taker: Taker, names: Sequence[str], *, evaluation: bool = False) -> None:
+        """Keep a tensor, or a tuple of such on one device, until a later flush; nobody else may change them."""
         step = max(self.step - 1, 0) if evaluation else self.step
         self.pushes += 1
-        entry = _Entry(numbers, sink, step, self.owner, evaluation, self.pushes, numbers.numel())
-        self._waiting.setdefault(numbers.device, []).append(entry)
+        self._waiting.append(_Entry(material, taker, names, step, self.ear, evaluation, self.pushes))
         self._room -= 1
         if not self._room:
             self.on_full()
@@ -86,8 +143,8 @@ class StepBuffer:
 
         Those up to number `since` stay.
         """
-        flying = (entries for _, _, entries in self._flying)
-        for entries in [*self._waiting.values(), *flying]:
+        flying = (group.entries for _, _, groups in self._flying for group in groups)
+        for entries in [self._waiting, *flying]:
             for entry in entries:
                 if since < entry.place <= mark and entry.step == self.step and not entry.evaluation:
                     entry.step = WITHDRAWN
@@ -95,9 +152,9 @@ class StepBuffer:
     def flush(self, *, wait: bool = True) -> None:
         """Start one copy per device, and deliver what has arrived; all of it if `wait`."""
         self._room = ROOM
-        waiting, self._waiting = self._waiting, {}  # an interrupt in between loses numbers rather than doubling them
-        for entries in waiting.values():
-            self._launch(entries)
+        waiting, self._waiting = self._waiting, []  # an interrupt in between loses numbers rather than doubling them
+        for groups in _by_device(waiting):  # withdrawn ones too: what counts passes in a row has seen them
+            self._launch(groups)
         while self._flying and (wait or self._flying[0][1] is None or self._flying[0][1].query()):
             self._land(*self._flying.pop(0))
 
@@ -109,40 +166,91 @@ class StepBuffer:
         self._waiting.clear()
         self._flying.clear()
 
-    def _launch(self, entries: list[_Entry]) -> None:
-        host, event = _to_host(torch.cat([entry.numbers.reshape(-1) for entry in entries]))
-        self.transfers += 1
-        for entry in entries:
-            entry.numbers = host  # lets the device's memory go
-        self._flying.append((host, event, entries))
+    def _launch(self, groups: list[_Group]) -> None:
+        with aside():
+            made = [(group, self._finished(group)) for group in groups]
+            ready = [(group, numbers) for group, numbers in made if numbers is not None]
+            if ready:
+                host, event = _to_host(torch.cat([numbers.reshape(-1) for _, numbers in ready]))
+                self.transfers += 1
+                self._flying.append((host, event, [group for group, _ in ready]))
 
-    def _land(self, host: Tensor, event: Any, entries: list[_Entry]) -> None:
+    def _finished(self, group: _Group) -> Tensor | None:
+        began = perf_counter()
+        entries = group.entries
+        try:
+            numbers = group.taker.finish([e.names for e in entries], [e.material for e in entries])
+        except Exception as error:
+            self.on_fault(group.ear.lens, error)
+            return None
+        for entry in entries:
+            entry.material = None  # lets the device's memory go
+        group.rows, group.size = len(numbers), numbers.numel()
+        took_s = perf_counter() - began
+        group.ear.spent_s += took_s
+        group.ear.rows += group.rows
+        self.finished_s += took_s
+        return numbers
+
+    def _land(self, host: Tensor, event: Any, groups: list[_Group]) -> None:
         if event is not None:
             event.synchronize()
-        values = host.tolist()
+        values = host.numpy().astype(np.float64)
         start = 0
-        for entry in entries:
-            if entry.step != WITHDRAWN:
-                self._deliver(entry, values[start : start + entry.size])
-            start += entry.size
+        for group in groups:
+            if group.rows:
+                self._deliver(group, values[start : start + group.size].reshape(group.rows, -1))
+            start += group.size
 
-    def _deliver(self, entry: _Entry, values: list[float]) -> None:
+    def _deliver(self, group: _Group, values: Floats) -> None:
+        names = [name for entry in group.entries for name in entry.names]
+        steps = [entry.step for entry in group.entries for _ in entry.names]
+        if WITHDRAWN in steps:  # while they were on their way
+            kept = [i for i, step in enumerate(steps) if step != WITHDRAWN]
+            names, steps, values = [names[i] for i in kept], [steps[i] for i in kept], values[kept]
         try:
-            entry.sink(values, entry.step)
+            group.taker.take(names, values, steps)
         except Exception as error:
-            self.on_fault(entry.owner, error)
+            self.on_fault(group.ear.lens, error)
+
+
+def _by_device(entries: list[_Entry]) -> list[list[_Group]]:
+    """The entries by device, and for each device by who takes them, in the order that they came."""
+    devices: dict[torch.device, dict[int, _Group]] = {}
+    for entry in entries:
+        first = entry.material[0] if isinstance(entry.material, tuple) else entry.material
+        groups = devices.setdefault(first.device, {})
+        group = groups.get(id(entry.taker))
+        if group is None:
+            group = groups[id(entry.taker)] = _Group(entry.taker, [])
+        group.entries.append(entry)
+    return [list(groups.values()) for groups in devices.values()]
 
 
 def _to_host(numbers: Tensor) -> tuple[Tensor, Any]:
     """Copy without waiting where the device can: the copy, and the event that says when it is there."""
     if numbers.device.type != "cuda":
         return numbers.cpu(), None
-    host = torch.empty(numbers.shape, dtype=numbers.dtype, device="cpu", pin_memory=True)
-    host.copy_(numbers, non_blocking=True)
-    event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    event.record(torch.cuda.current_stream(numbers.device))
+    here, side = torch.cuda.current_stream(numbers.device), _side_stream(numbers.device)
+    side.wait_stream(here)
+    with torch.cuda.stream(side):
+        host = torch.empty(numbers.shape, dtype=numbers.dtype, device="cpu", pin_memory=True)
+        host.copy_(numbers, non_blocking=True)
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event.record(side)
+    numbers.record_stream(side)  # its memory is not given away before the copy is made
     return host, event
 
 
-def _raise(owner: object, error: Exception) -> None:
+_SIDE: dict[torch.device, Any] = {}
+
+
+def _side_stream(device: torch.device) -> Any:
+    """A stream of ours beside the training's, one for each device: the copy delays nothing there."""
+    if device not in _SIDE:
+        _SIDE[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return _SIDE[device]
+
+
+def _raise(lens: object, error: Exception) -> None:
     raise error

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from monitorch_widgets.numerical import ConsecutiveTensors, aside
 
-from .abstract import AbstractBackwardPreprocessor, DeferredPreprocessor, TensorPreprocessor, by_device
+from .abstract import AbstractBackwardPreprocessor, DeferredPreprocessor, by_device
 from .difference import DifferencePreprocessor
+from .kinds import KindsPreprocessor
 
 
 class _Geometry(DeferredPreprocessor):
@@ -23,20 +24,35 @@ class _Geometry(DeferredPreprocessor):
     @property
     def memory_bytes(self) -> int:
         """Memory that the kept copies take, in bytes: one copy of each tensor with `correlation`."""
-        return self._tensors.memory_bytes
+        return self.memory_under("")
+
+    def memory_under(self, prefix: str) -> int:
+        """Memory that the kept copies of the tensors take whose names begin so, in bytes."""
+        return self._tensors.memory_under(prefix)
 
     def forget(self) -> None:
         """Drop the kept copies: the next correlations have no value."""
         self._tensors.forget()
 
-    def _measure(self, names: Sequence[str], tensors: Sequence[Tensor]) -> None:
+    def steps_left_out(self) -> None:
+        """Compare what comes with nothing."""
+        super().steps_left_out()
+        self._tensors.interrupt()
+
+    def finish(self, names: list[Sequence[str]], materials: list[Any]) -> Tensor:
+        """Make norms and correlations of the tensors of all steps at once."""
+        return self._tensors.numbers_of(materials)
+
+    def _measure(
+        self, names: Sequence[str], tensors: Sequence[Tensor], lengths: Sequence[Tensor] | None = None
+    ) -> None:
         with aside():
             for group in by_device(tensors):
-                chosen = [names[i] for i in group]
-                self._push(chosen, self._tensors.measure(chosen, [tensors[i] for i in group]))
+                chosen, known = [names[i] for i in group], lengths and [lengths[i] for i in group]
+                self._push(chosen, self._tensors.look_at(chosen, [tensors[i] for i in group], known))
 
 
-class GradientGeometry(_Geometry, TensorPreprocessor):
+class GradientGeometry(_Geometry, KindsPreprocessor):
     """Norm of parameter gradients, and whether they keep their direction.
 
     A norm that vanishes or explodes over depth tells where learning stops or breaks; a correlation that stays below
@@ -88,7 +104,11 @@ class OutputGradientGeometry(_Geometry, AbstractBackwardPreprocessor):
         """Measure the gradient with respect to one output tensor; `module` and `grad_input` are not looked at."""
         grad = grad_output[0] if isinstance(grad_output, tuple | list) else grad_output
         if grad is not None:
-            self._measure([name], [grad])
+            self._push([name], self._tensors.look(name, grad))
+
+    def finish(self, names: list[Sequence[str]], materials: list[Any]) -> Tensor:
+        """Make norms and correlations of all gradients at once."""
+        return self._tensors.numbers(materials)
 
 
 class ParameterDifferenceGeometry(DifferencePreprocessor, _Geometry):
@@ -112,6 +132,16 @@ class ParameterDifferenceGeometry(DifferencePreprocessor, _Geometry):
     def __init__(self, correlation: bool, normalize: bool, inplace: bool, eps: float = 1e-8) -> None:
         super().__init__(correlation, normalize, inplace, eps)
 
-    def process_changes(self, names: Sequence[str], changes: Sequence[Tensor], sizes: Sequence[Tensor]) -> None:
+    def memory_under(self, prefix: str) -> int:
+        """Memory that the kept copies take, of parameters and of updates whose names begin so, in bytes."""
+        return super().memory_under(prefix) + self._tensors.memory_under(prefix)
+
+    def process_changes(
+        self,
+        names: Sequence[str],
+        changes: Sequence[Tensor],
+        sizes: Sequence[Tensor],
+        lengths: Sequence[Tensor] | None = None,
+    ) -> None:
         """Measure changes that were computed elsewhere; `sizes` are not looked at."""
-        self._measure(names, changes)
+        self._measure(names, changes, lengths)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from monitorch_widgets.errors import ArgumentError
-from monitorch_widgets.numerical import RunningMeanVar, sample_norm, wide
+from monitorch_widgets.numerical import RunningMeanVar, in_order, sample_norms, wide
 
 from .abstract import AbstractForwardPreprocessor, DeferredPreprocessor, is_training
 
@@ -50,9 +51,14 @@ class OutputNorm(DeferredPreprocessor, AbstractForwardPreprocessor):
         training = is_training(module, self._evaluation_from_grad, self.buffer.grad_outside)
         if not (training or self._record_eval):
             return
-        with torch.no_grad():
-            norm = sample_norm(layer_output, normalize=self._normalize)
-        self._push([name], norm, evaluation=not training)
+        self._push([name], sample_norms(layer_output, normalize=self._normalize), evaluation=not training)
+
+    def finish(self, names: list[Sequence[str]], materials: list[Any]) -> Tensor:
+        """Make means over the batch, of all batches of one size at once."""
+        sizes: dict[int, list[int]] = {}
+        for i, norms in enumerate(materials):
+            sizes.setdefault(norms.numel(), []).append(i)
+        return in_order([(group, torch.stack([materials[i] for i in group]).mean(1)) for group in sizes.values()])
 
 
 class LossModule(DeferredPreprocessor, AbstractForwardPreprocessor):
@@ -95,4 +101,5 @@ class LossModule(DeferredPreprocessor, AbstractForwardPreprocessor):
                 "Reduce it in the loss module (reduction='mean') or push it with push_loss()."
             )
         training = is_training(module, self._evaluation_from_grad, self.buffer.grad_outside)
-        self._push([self._names[0 if training else 1]], wide(layer_output).reshape(1), evaluation=not training)
+        loss = wide(layer_output.detach()).reshape(1).clone()  # the loop may go on with its own, in place
+        self._push([self._names[0 if training else 1]], loss, evaluation=not training)

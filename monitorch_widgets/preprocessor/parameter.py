@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from monitorch_widgets.numerical import ConsecutiveTensors, precise
+from monitorch_widgets.numerical import ConsecutiveTensors, aside, precise
 
-from .abstract import AbstractModulePreprocessor, TensorPreprocessor, by_device
+from .abstract import AbstractModulePreprocessor, by_device
+from .kinds import KindsPreprocessor
 
 
 def _stored(module: nn.Module, attr: str) -> Tensor | None:
@@ -22,7 +23,7 @@ def _stored(module: nn.Module, attr: str) -> Tensor | None:
     return None
 
 
-class ParameterNumbers(TensorPreprocessor, AbstractModulePreprocessor):
+class ParameterNumbers(KindsPreprocessor, AbstractModulePreprocessor):
     """One number for each listed parameter of a module."""
 
     def __init__(self, attrs: Sequence[str], inplace: bool) -> None:
@@ -75,12 +76,21 @@ class ParameterNorm(ParameterNumbers):
         super().__init__(attrs, inplace)
         self._tensors = ConsecutiveTensors(normalize, correlation=False, eps=0.0)
 
+    def forget(self) -> None:
+        """Let go what measuring keeps."""
+        super().forget()
+        self._tensors.forget()
+
     def process_tensors(self, names: Sequence[str], tensors: Sequence[Tensor]) -> None:
         """Measure all tensors at once, those of each device."""
-        with torch.no_grad():
+        with aside():
             for group in by_device(tensors):
                 chosen = [names[i] for i in group]
-                self._push(chosen, self._tensors.measure(chosen, [tensors[i] for i in group]))
+                self._push(chosen, self._tensors.look_at(chosen, [tensors[i] for i in group]))
+
+    def finish(self, names: list[Sequence[str]], materials: list[Any]) -> Tensor:
+        """Make norms of the parameters of all steps at once."""
+        return self._tensors.numbers_of(materials)
 
 
 class ParameterCond(ParameterNumbers):

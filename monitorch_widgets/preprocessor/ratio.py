@@ -46,10 +46,16 @@ class ParameterUpdateRatio(DifferencePreprocessor):
     def __init__(self, inplace: bool) -> None:
         super().__init__(1, inplace)
 
-    def process_changes(self, names: Sequence[str], changes: Sequence[Tensor], sizes: Sequence[Tensor]) -> None:
+    def process_changes(
+        self,
+        names: Sequence[str],
+        changes: Sequence[Tensor],
+        sizes: Sequence[Tensor],
+        lengths: Sequence[Tensor] | None = None,
+    ) -> None:
         """Measure ratios of tensors of any shape and dtype, in float32 or wider."""
         with aside():
+            moves = lengths_of([wide(change) for change in changes]) if lengths is None else lengths
             for group in by_device(changes):
-                moved = torch.stack(lengths_of([wide(changes[i]) for i in group]))
-                before = torch.stack([sizes[i] for i in group])
+                moved, before = (torch.stack([found[i] for i in group]) for found in (moves, sizes))
                 self._push([names[i] for i in group], torch.where(before > 0, moved / before, torch.nan))

@@ -11,9 +11,11 @@ import torch
 from monitorch_widgets.numerical import (
     Streaks,
     activation_and_death,
+    count_active,
     neuron_rates,
     reduce_activation_to_activation_rates,
 )
+from monitorch_widgets.numerical.marks import Marks, marked
 
 from .reference import COMPLEX, EMPTY, REAL, SHAPES, exact, neurons_first, rates, tensor
 
@@ -109,28 +111,69 @@ def test_streaks_against_their_definition() -> None:
         each = torch.from_numpy(draw.uniform(size=5) * (draw.uniform(size=5) < 0.5)).float()
         dead.append((each == 0).numpy())
         expected = np.mean(np.all(dead[-3:], axis=0)) if i >= 2 else math.nan
-        assert streaks.update("fc", each, each == 0).item() == pytest.approx(expected, nan_ok=True)
+        assert streaks.update(["fc"], each[None], each[None] == 0).item() == pytest.approx(expected, nan_ok=True)
 
 
 def test_streaks_are_kept_by_name_and_begin_anew() -> None:
     streaks, dead = Streaks(window=2), torch.zeros(3)
 
     def one(name: str, each: torch.Tensor) -> float:
-        return streaks.update(name, each, each == 0).item()
+        return streaks.update([name], each[None], each[None] == 0).item()
 
     assert math.isnan(one("a", dead)) and math.isnan(one("b", dead)) and one("a", dead) == 1
-    assert math.isnan(one("a", dead[:0])) and one("a", dead) == 1  # without neurons nothing is known
     assert math.isnan(one("a", dead[:2])) and one("a", dead[:2]) == 1  # another number of neurons
     streaks.forget()
     assert math.isnan(one("a", dead[:2]))
 
 
+def test_streaks_of_many_names_at_once_are_those_of_each_by_itself() -> None:
+    """Several of one name, names in any order, and not all of them each time."""
+    draw, together, alone = np.random.RandomState(0), Streaks(window=3), Streaks(window=3)
+    for _ in range(60):
+        names = [str(name) for name in draw.choice(list("abcd"), size=draw.randint(1, 9))]
+        each = torch.from_numpy(draw.uniform(size=(len(names), 4)) * (draw.uniform(size=(len(names), 4)) < 0.4)).float()
+        expected = [alone.update([n], row[None], row[None] == 0).item() for n, row in zip(names, each, strict=True)]
+        assert together.update(names, each, each == 0).tolist() == pytest.approx(expected, nan_ok=True)
+
+
 def test_streaks_pass_over_what_is_not_known() -> None:
     streaks, unknown = Streaks(window=2), torch.full((2,), math.nan)
     for each in (torch.zeros(2), unknown, unknown):
-        assert math.isnan(streaks.update("a", each, each == 0).item())
-    assert streaks.update("a", torch.zeros(2), torch.ones(2) > 0).item() == 1
+        assert math.isnan(streaks.update(["a"], each[None], each[None] == 0).item())
+    assert streaks.update(["a"], torch.zeros(1, 2), torch.ones(1, 2) > 0).item() == 1
 
 
 def test_neurons_of_an_empty_tensor_have_no_rates() -> None:
     assert neuron_rates(torch.zeros(0, 3), 1e-8, batch=True).shape == (0,)
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
+def test_gradients_that_are_marked_together_are_counted_as_each_by_itself(poison: float) -> None:
+    shapes = [(), (1,), (70,), (5, 17), (5, 17), (17, 5), (3, 4, 2), (64, 64)]
+    tensors = [tensor(shape, torch.float32, zeros=0.5) for shape in shapes]
+    tensors[-1].view(-1)[100] = tensors[-4].view(-1)[3] = poison
+    names = [str(i) for i in range(len(shapes))]
+    plans: list[Marks] = []
+    for _ in range(2):
+        found = marked(plans, names, tensors, 1e-8)
+        assert len(plans) == 1 and sorted(found.plan.names) == names
+        for alike in found.plan.alike:
+            blocks = found.counts[alike.start :].split(alike.neurons)
+            for name, counts in zip(alike.names, blocks, strict=False):
+                one = count_active(tensors[int(name)], 1e-8, batch=False)
+                assert one.size == alike.size
+                if one.check.isfinite().all():
+                    assert counts.tolist() == one.counts.tolist()
+                else:
+                    assert not counts.isfinite().all()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_streaks_over_several_steps_at_once_are_those_step_by_step(steps: int) -> None:
+    together, apart, names = Streaks(3), Streaks(3), ["a", "b"]
+    for _ in range(3):
+        shares = (torch.rand(steps, 2, 4) < 0.4).float()
+        shares[torch.rand(steps, 2) < 0.2] = math.nan
+        rows = [(name, step[row][None]) for step in shares for row, name in enumerate(names)]
+        expected = [apart.update([name], row, row == 0).item() for name, row in rows]
+        np.testing.assert_allclose(together.update_steps(names, shares).flatten().tolist(), expected)

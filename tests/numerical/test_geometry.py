@@ -18,7 +18,7 @@ from monitorch_widgets.numerical import (
     sample_norm,
     wide,
 )
-from monitorch_widgets.numerical.tensors import dot
+from monitorch_widgets.numerical.tensors import dot_into
 
 from .reference import (
     COMPLEX,
@@ -117,6 +117,29 @@ def test_a_tensor_that_comes_later_or_changes_shape_starts_anew() -> None:
     assert math.isnan(rows[1, 1].item())
 
 
+def test_nothing_is_kept_of_a_graph() -> None:
+    measured = ConsecutiveTensors(False, correlation=True, eps=EPS)
+    for values in (torch.ones(3, requires_grad=True), torch.ones(3, requires_grad=True) * 2):
+        look = measured.look("x", values)
+        assert not any(part.requires_grad for part in look[:3])
+    assert measured.numbers([look]).tolist() == [pytest.approx([12**0.5, 1])]
+
+
+def test_after_an_interruption_nothing_is_compared_and_no_new_copy_is_made() -> None:
+    measured = ConsecutiveTensors(False, correlation=True, eps=EPS)
+    a, b = tensor((4, 3), torch.float32), tensor((5,), torch.float32)
+    for _ in range(2):
+        rows = [measured.measure([name], [values])[0, 1].item() for name, values in (("a", a), ("b", b))]
+    assert rows == [pytest.approx(1)] * 2
+    kept = [each.tensor.data_ptr() for each in measured._previous.values()]
+    measured.interrupt()
+    first = measured.measure(["a"], [-a])
+    assert math.isnan(first[0, 1]) and math.isnan(measured.numbers([measured.look("b", -b)])[0, 1])
+    assert measured.measure(["a"], [a])[0, 1].item() == pytest.approx(-1)
+    assert measured.numbers([measured.look("b", b)])[0, 1].item() == pytest.approx(-1)
+    assert [each.tensor.data_ptr() for each in measured._previous.values()] == kept
+
+
 def test_views_in_any_layout() -> None:
     base = tensor((6, 4, 8), torch.float32)
     measured = ConsecutiveTensors(False, correlation=True, eps=EPS)
@@ -153,8 +176,6 @@ def test_widening() -> None:
     assert [wide(tensor((2,), dtype)).dtype for dtype in REAL] == [torch.float32] * 3 + [torch.float64]
     assert [precise(tensor((2,), dtype)).dtype for dtype in COMPLEX] == COMPLEX
     assert wide(torch.arange(3)).dtype is torch.float32
-    graph = torch.ones(3, requires_grad=True) * 2
-    assert not wide(graph).requires_grad
     conjugated = tensor((3,), torch.complex64).conj()
     assert wide(conjugated).flatten().tolist() == torch.view_as_real(conjugated.resolve_conj()).flatten().tolist()
 
@@ -238,7 +259,19 @@ def test_norms_and_products_of_many_values_lose_nothing(size: int, dtype: torch.
     near = 1e-12 if dtype == torch.float64 else 5e-7
     for length, values in zip(lengths_of([a, b, a[:1]]), (a, b, a[:1]), strict=True):
         assert length.item() == pytest.approx(norm(exact(values)), rel=near)
-    assert dot(a, b).item() == pytest.approx((exact(a) * exact(b)).sum(), abs=near * norm(exact(a)) * norm(exact(b)))
+    expected = (exact(a) * exact(b)).sum()
+    kept = a.clone()
+    assert dot_into(kept, b).item() == pytest.approx(expected, abs=near * norm(exact(a)) * norm(exact(b)))
+    assert torch.equal(kept, b)
+
+
+@pytest.mark.parametrize("shape", [(1_000_000, 1), (1, 1_000_000), (2, 500_000), (1000, 1000), (16, 64, 32, 32)])
+def test_norms_lose_nothing_in_any_layout(shape: tuple[int, ...]) -> None:
+    values = tensor(shape, torch.float32)
+    turned = [values, values.transpose(0, 1), values.expand(3, *shape)[1:]]
+    turned += [values.to(memory_format=torch.channels_last)] if len(shape) == 4 else []
+    for each, length in zip(turned, lengths_of(turned), strict=True):
+        assert length.item() == pytest.approx(norm(exact(each)), rel=5e-7)
 
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf])
@@ -246,3 +279,15 @@ def test_norms_of_many_values_keep_what_is_not_finite(poison: float) -> None:
     values = torch.ones(100_000)
     values[77] = poison
     assert not math.isfinite(lengths_of([values])[0].item())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_tensors_that_come_together_lose_nothing(dtype: torch.dtype) -> None:
+    measured = ConsecutiveTensors(False, correlation=True, eps=EPS)
+    names, tensors = ["a", "b", "c"], [torch.full((700, 900), 0.1, dtype=dtype), torch.ones(3, dtype=dtype)]
+    tensors.append(torch.tensor([math.nan, 1.0], dtype=dtype))
+    for _ in range(2):
+        rows = measured.measure(names, tensors)
+    assert measured.memory_under("a") == tensors[0].numel() * tensors[0].element_size()
+    assert rows[:2, 0].tolist() == pytest.approx([each.double().norm().item() for each in tensors[:2]], rel=1e-6)
+    assert rows[:2, 1].tolist() == pytest.approx([1, 1], rel=1e-6) and rows[2].isnan().all()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import nn
@@ -58,19 +60,36 @@ class TestEvery:
 
     def test_a_listener_hears_every_reading_with_its_step(self, kind: Kind, inplace: bool) -> None:
         preprocessor = kind.make(inplace)
-        heard: list[tuple[list[str], list[list[float]], int]] = []
-        preprocessor.listener = lambda names, rows, step: heard.append((list(names), list(rows), step))
+        heard: list[tuple[str, list[float], int]] = []
+
+        def listen(names: list[str], values: npt.NDArray[np.float64], steps: list[int]) -> None:
+            heard.extend(zip(names, values.tolist(), steps, strict=True))
+
+        preprocessor.listener = listen
         for tensor in (X, Y, Z):
             kind.feed(preprocessor, "fc", tensor)
             preprocessor.buffer.step += 1
         kept = channels(preprocessor.value["fc"])
         differs = "Difference" in kind.name or "Update" in kind.name
         assert [step for *_, step in heard] == ([1, 2] if differs else [0, 1, 2])
-        width = len(kept)
-        assert all(len(row) == width for _, rows, _ in heard for row in rows)
+        assert all(len(row) == len(kept) for _, row, _ in heard)
         if not inplace:
-            columns = [[row[i] for _, rows, _ in heard for row in rows] for i in range(width)]
+            columns = [[row[i] for _, row, _ in heard] for i in range(len(kept))]
             assert [[value for value in column if math.isfinite(value)] for column in columns] == kept
+
+    def test_many_that_wait_give_what_each_gives_at_once(self, kind: Kind, inplace: bool) -> None:
+        """Micro-batches, and steps that were not fetched: several of each name, in any order."""
+        waiting, at_once = kind.make(inplace), kind.make(inplace)
+        order = [("a", X), ("b", Y), ("b", X), ("a", Z), ("c", Z[:2]), ("a", Y), ("b", Z), ("c", X[:2])]
+        for name, tensor in order:
+            kind.feed(waiting, name, tensor)
+            kind.feed(at_once, name, tensor)
+            at_once.value  # noqa: B018 - asking brings in what waits
+        assert waiting.buffer.transfers == 0
+        assert list(waiting.value) == list(at_once.value)
+        for name, value in at_once.value.items():
+            for ours, theirs in zip(channels(waiting.value[name]), channels(value), strict=True):
+                assert (ours.mean, ours.count) == (theirs.mean, theirs.count) if inplace else ours == theirs
 
     def test_what_waits_belongs_to_the_epoch_it_came_in(self, kind: Kind, inplace: bool) -> None:
         preprocessor = kind.make(inplace)

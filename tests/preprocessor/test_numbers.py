@@ -19,6 +19,7 @@ from monitorch_widgets.preprocessor import (
     ParameterCond,
     ParameterDifferenceGeometry,
     ParameterNorm,
+    ParameterUpdateRatio,
 )
 
 from ..numerical.reference import COMPLEX, REAL, SHAPES, exact, norm
@@ -247,6 +248,13 @@ def test_losses_of_training_and_of_the_rest(dtype: torch.dtype, shape: tuple[int
     assert losses.value == {"train_loss": [float(train)], "val_loss": [float(val)]}  # exact, float64 too
 
 
+def test_a_loss_that_is_divided_in_place_was_read_before() -> None:
+    losses, loss = loss_module(inplace=False), torch.tensor(8.0)
+    losses.process_fw("loss", nn.MSELoss(), None, loss)
+    loss /= 4
+    assert losses.value["train_loss"] == [8]
+
+
 def test_losses_keep_their_places_over_a_reset() -> None:
     losses = loss_module(inplace=True)
     losses.process_fw("loss", nn.MSELoss(), None, torch.tensor(1.0))
@@ -285,9 +293,55 @@ def test_a_window_adds_one_number_at_the_end(death: bool) -> None:
     assert gradients.value["w"][-1] == [0.5, 0.5]  # the next window is not full
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_windows_go_on_over_batches_of_other_sizes_and_begin_anew_with_other_neurons(at_once: bool) -> None:
+    outputs = OutputActivation(False, False, record_eval=False, evaluation_from_grad=False, window=2)
+    heard: list[float] = []
+    outputs.listener = lambda names, values, steps: heard.extend(values[:, -1].tolist())
+    dead = [(4, 3), (2, 3), (4, 3), (4, 2), (4, 3), (0, 3), (2, 3)]
+    for shape in dead:
+        outputs.process_fw("w", nn.ReLU(), None, torch.zeros(shape))
+        if at_once:
+            outputs.value  # noqa: B018 - asking brings in what waits
+    outputs.buffer.flush()
+    nan = math.nan
+    assert heard == pytest.approx([nan, 1, 1, nan, nan, nan, 1], nan_ok=True)
+
+
 def test_smooth_activations_may_have_a_threshold_of_their_own() -> None:
     plain, own = (OutputActivation(False, False, False, False, smooth_eps=eps) for eps in (None, 0.5))
     for preprocessor in (plain, own):
         preprocessor.process_fw("gelu", nn.GELU(), None, torch.tensor([[0.1, 1.0]]))
         preprocessor.process_fw("relu", nn.ReLU(), None, torch.tensor([[0.1, 1.0]]))
     assert (plain.value["gelu"], own.value["gelu"], own.value["relu"]) == ([1], [0.5], [1])
+
+
+# ---------------------------------------------------------------- steps that were left out
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "Geometry" in kind.name], ids=str)
+def test_after_steps_that_were_left_out_the_first_is_compared_with_nothing(kind: Kind) -> None:
+    preprocessor = kind.make(False)
+    tensors = tensors_of(torch.float32, (4, 3), 6)
+    for each in tensors[:3]:
+        kind.feed(preprocessor, "fc", each)
+    memory = preprocessor.memory_bytes
+    preprocessor.steps_left_out()
+    for each in tensors[3:]:
+        kind.feed(preprocessor, "fc", each)
+    expected = [kind.expected([exact(each) for each in part]) for part in (tensors[:3], tensors[3:])]
+    for channel, first, second in zip(channels(preprocessor.value["fc"]), *expected, strict=True):
+        assert channel == pytest.approx([r for r in first + second if math.isfinite(r)], **near(kind, torch.float32))
+    assert preprocessor.memory_bytes == memory
+
+
+def test_a_ratio_is_that_of_one_step() -> None:
+    ratios = ParameterUpdateRatio(inplace=False)
+    weight = torch.ones(2)
+    ratios.remember(["w"], [weight])
+    weight += 1
+    ratios.steps_left_out()
+    ratios.process_tensors(["w"], [weight])  # what it was before is two steps ago
+    weight *= 1.5
+    ratios.process_tensors(["w"], [weight])
+    assert ratios.value["w"] == [0.5]

@@ -1,0 +1,128 @@
+"""Many small tensors in one piece of memory: what is done to all takes as many calls as for one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .scratch import scratch
+
+_ROW = 64  # values; no row has values of two tensors
+_MOST = 1 << 20  # values; of more, each tensor is looked at while it is in the processor's cache
+_DTYPES = (torch.float32, torch.float64)
+
+
+def _padded(size: int) -> int:
+    return -(-size // _ROW) * _ROW
+
+
+class Room:
+    """Memory for tensors of these shapes, one after the other.
+
+    Attributes
+    ----------
+    views : list of torch.Tensor
+        The place of each tensor.
+    flat : torch.Tensor
+        All of it; 0 between the tensors.
+    """
+
+    def __init__(self, shapes: Sequence[torch.Size], dtype: torch.dtype) -> None:
+        sizes = [shape.numel() for shape in shapes]
+        padded = [_padded(size) for size in sizes]
+        self.flat = torch.zeros(sum(padded), dtype=dtype)
+        self._rows = self.flat.view(-1, _ROW)
+        parts = torch.split(self.flat, padded)
+        self.views = [part[:size].view(shape) for part, size, shape in zip(parts, sizes, shapes, strict=True)]
+        self._counts = torch.tensor([size // _ROW for size in padded])
+
+    def lengths(self) -> Tensor:
+        """L2 norm of each tensor."""
+        return self._of_each(torch.linalg.vector_norm(self._rows, dim=1).double().square_()).sqrt_().to(self.flat.dtype)
+
+    def products(self, other: Room) -> Tensor:
+        """Dot product of each tensor with that of another room, in whose memory products are made."""
+        other.flat.mul_(self.flat)
+        return self._of_each(other._rows.sum(1, dtype=torch.float64)).to(self.flat.dtype)
+
+    def _of_each(self, rows: Tensor) -> Tensor:
+        """Sums of what rows have; one after the other, so in float64."""
+        sums: Tensor = torch.segment_reduce(rows, "sum", lengths=self._counts, unsafe=True)
+        return sums
+
+
+class _Rooms:
+    """Rooms that nobody needs at the moment."""
+
+    def __init__(self) -> None:
+        self.free: dict[object, Room] = {}
+
+
+class FlatTensors:
+    """Tensors that come together, step after step, and their predecessors.
+
+    Parameters
+    ----------
+    names : list of str
+        Their names.
+    tensors : sequence of torch.Tensor
+        Tensors of these shapes.
+    """
+
+    def __init__(self, names: list[str], tensors: Sequence[Tensor]) -> None:
+        self.names = names
+        self.lengths: Tensor | None = None  # None while there is nothing to compare with
+        self._shapes = [tensor.shape for tensor in tensors]
+        self._dtype = tensors[0].dtype
+        self._key = (tuple(self._shapes), self._dtype)
+        self._room: Room | None = None
+
+    def fits(self, names: list[str], tensors: Sequence[Tensor]) -> bool:
+        """Whether these are the tensors that come together."""
+        return (
+            (names is self.names or names == self.names)
+            and [tensor.shape for tensor in tensors] == self._shapes
+            and flattens(tensors, self._dtype)
+        )
+
+    def compare(self, tensors: Sequence[Tensor], lengths: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Norms, dot products with the tensors before, and norms of these; None where there are none."""
+        free = scratch().own(_Rooms).free
+        room = free.pop(self._key, None) or Room(self._shapes, self._dtype)
+        torch._foreach_copy_(room.views, list(tensors))
+        lengths = room.lengths() if lengths is None else lengths
+        before, self.lengths = self.lengths, None  # an interrupt in between leaves what can't be compared with
+        kept, self._room = self._room, room
+        products = None if kept is None or before is None else room.products(kept)
+        if kept is not None:
+            free[self._key] = kept
+        self.lengths = lengths
+        return lengths, products, before
+
+    def memory_under(self, prefix: str) -> int:
+        """Memory of the tensors whose names begin so, in bytes."""
+        if self._room is None:
+            return 0
+        pairs = zip(self.names, self._room.views, strict=True)
+        return sum(view.numel() * view.element_size() for name, view in pairs if name.startswith(prefix))
+
+    def apart(self) -> list[tuple[str, Tensor, Tensor | None]]:
+        """Name, copy and norm of each tensor by itself."""
+        if self._room is None:
+            return []
+        lengths = [None] * len(self.names) if self.lengths is None else list(self.lengths.clone())
+        return [
+            (name, view.clone(), length)
+            for name, view, length in zip(self.names, self._room.views, lengths, strict=True)
+        ]
+
+
+def flattens(tensors: Sequence[Tensor], dtype: torch.dtype) -> bool:
+    """Whether all tensors are of this dtype, on the CPU, dense, and of a kind that can lie in one piece of memory."""
+    return (
+        dtype in _DTYPES
+        and sum(tensor.numel() for tensor in tensors) <= _MOST
+        and all(tensor.dtype is dtype and tensor.is_cpu and tensor.layout is torch.strided for tensor in tensors)
+    )
