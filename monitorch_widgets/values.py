@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
@@ -186,6 +187,74 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What one lens costs, or one thing that all lenses share.
+
+    Attributes
+    ----------
+    name : str
+        Class name of the lens, e.g. ``"OutputNorm"``; for what is shared ``"hooks"``, ``"transfer and history"`` or
+        ``"page"``.
+    tags : tuple of str
+        Panels of the lens; none for what is shared.
+    every_steps : int
+        The lens listens to every n-th step; 0 for what is shared, and for a lens that does not listen.
+    pairs : bool
+        Whether it listens to two steps in a row each time, for correlations.
+    once_s : float
+        Seconds that it adds to a step that it listens to; NaN before it was measured.
+    fraction : float
+        Share of the training time that it takes, over the steps that :class:`Overhead` looks at.
+    """
+
+    name: str
+    tags: tuple[str, ...] = ()
+    every_steps: int = 0
+    pairs: bool = False
+    once_s: float = math.nan
+    fraction: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Overhead:
+    """What watching costs, as measured over the newest steps.
+
+    Attributes
+    ----------
+    fraction : float
+        Time that watching adds, as a fraction of the time that the steps would take without; NaN before the first ones.
+    max_fraction : float or None
+        What it is kept under; None where every lens has a fixed stride.
+    every_steps : tuple of (int, int)
+        Smallest and largest stride of the lenses; (0, 0) while none listens.
+    costs : tuple of Cost
+        One for each lens, in their order, then what they share.
+    """
+
+    fraction: float = math.nan
+    max_fraction: float | None = None
+    every_steps: tuple[int, int] = (0, 0)
+    costs: tuple[Cost, ...] = ()
+
+    def __repr__(self) -> str:
+        """The same as a table."""
+        kept = "" if self.max_fraction is None else f", kept under {self.max_fraction:.1%}"
+        rows = [f"{'':28}{'listens':>20}{'ms each':>10}{'of training':>13}", *map(_row, self.costs)]
+        return "\n".join([f"costs {_percent(self.fraction)} of the training time{kept}", *rows])
+
+
+def _row(cost: Cost) -> str:
+    often = {0: "", 1: "every step"}.get(cost.every_steps, f"every {cost.every_steps} steps")
+    listens = f"{often}, in pairs" if cost.pairs else often
+    once = "" if math.isnan(cost.once_s) else f"{cost.once_s * 1e3:.3f}"
+    return f"{cost.name:28}{listens:>20}{once:>10}{_percent(cost.fraction):>13}"
+
+
+def _percent(fraction: float) -> str:
+    return "not measured yet" if math.isnan(fraction) else f"{fraction:.1%}"
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Where the run stands.
 
@@ -215,6 +284,8 @@ class Status:
         Tag, and the memory that copies of tensors take for it; tags without copies are left out.
     unwatched : tuple of ModuleInfo
         What is not watched, each with the reason in its ``note``.
+    overhead : Overhead
+        What watching costs.
     """
 
     state: str = "waiting"
@@ -229,3 +300,4 @@ class Status:
     stages: tuple[tuple[str, str], ...] = ()
     memory_bytes: tuple[tuple[str, int], ...] = ()
     unwatched: tuple[ModuleInfo, ...] = ()
+    overhead: Overhead = field(default_factory=Overhead)

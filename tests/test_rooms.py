@@ -63,7 +63,7 @@ for name in ("ipywidgets", "bqplot", "anywidget"):
 import torch, monitorch_widgets
 model = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-inspector = monitorch_widgets.PyTorchInspector(module=model, visualizer="print", strict=True)
+inspector = monitorch_widgets.PyTorchInspector(module=model, visualizer="print", strict=True, every=1)
 for _ in inspector.range(2):
     optimizer.zero_grad()
     model(torch.ones(3, 2)).sum().backward()

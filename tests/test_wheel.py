@@ -112,7 +112,7 @@ import json
 import torch
 from monitorch_widgets import PyTorchInspector
 
-inspector = PyTorchInspector(module=torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU()))
+inspector = PyTorchInspector(module=torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU()), every=1)
 shown = inspector.show()._repr_mimebundle_()
 print(json.dumps(sorted(shown[0] if isinstance(shown, tuple) else shown)))
 """

@@ -8,25 +8,25 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from time import monotonic, perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from monitorch_widgets.preprocessor import StepBuffer
+from monitorch_widgets.preprocessor import Ear, StepBuffer
 
-from .compiled import compiled_frames, forget_compiled_code
-from .module_hooks import ForwardBegins, Inert, Listeners, Subscription, hookable
+from .module_hooks import Subscription, hookable
 from .optimizer_hooks import StepReady, follow_optimizers, leave_optimizers
 from .passes import Passes, in_backward
+from .worn import Worn
 
 # Handles of owners that were forgotten without a detach, or detached within a step. Their hooks do nothing any more,
 # and go when the next owner comes: torch may be iterating over its hooks at this moment.
 _orphans: list[Any] = []
 
 _HANDLES = 256  # kept at most, where neither a forward pass of the model nor a step ends a pass
-_ROOT = -1  # key of the hook on the whole model, before it runs
 
 ForwardCallback = Callable[[str, nn.Module, Any, Any], None]
 BackwardCallback = Callable[[str, nn.Module, Tensor], None]
@@ -40,69 +40,68 @@ class Hooks:
     ----------
     passes : Passes, optional
         Follows the passes of the model.
+    buffer : StepBuffer, optional
+        Told whose callback runs.
 
     Attributes
     ----------
-    owner : object
-        Stamped on subscriptions made now: the lens that is being registered.
-    muted : set
-        Owners whose callbacks are skipped.
-    stay : bool
-        Keep the hooks on the modules even while nothing listens: compiled code calls what was there when it was made.
+    ear : Ear
+        Stamped on subscriptions made now: that of the lens that is being registered, or the inspector's own.
+    own : Ear
+        The inspector's own, on at every step that a lens follows; what it hears belongs to no lens.
+    worn : Worn
+        Which of the hooks hang on modules now.
+    listening : bool
+        Whether any ear is on. While none is, no hook hangs on the modules.
     on_fault : callable
-        Called as ``on_fault(owner, name, error)`` when a callback raises; the default raises.
-    on_owner : callable
-        Called with the owner before each of its callbacks.
+        Called as ``on_fault(lens, name, error)`` when a callback raises; the default raises.
     accepts : callable
         Says of an optimizer whether its steps count.
+    on_evaluation, on_returned : callable
+        Called when the model is called in an evaluation that nobody follows, which may :meth:`listen`; and when it
+        returns from a pass that somebody followed.
     closure : bool
         Whether the step that runs now computes gradients itself.
+    spent_s : float
+        Seconds that all hooks have taken so far, on the host, with the callbacks in them.
     """
 
-    def __init__(self, passes: Passes | None = None) -> None:
-        self.passes = Passes(StepBuffer()) if passes is None else passes
-        self.owner: object = None
-        self.muted: set[int] = set()
-        self.stay = False
+    def __init__(self, passes: Passes | None = None, buffer: StepBuffer | None = None) -> None:
+        self._buffer = StepBuffer() if buffer is None else buffer
+        self.passes = Passes(self._buffer) if passes is None else passes
+        self.own = self.ear = Ear()
+        self.listening = True
         self.on_fault: Callable[[object, str, Exception], None] = _raise
-        self.on_owner: Callable[[object], None] = _ignore
         self.accepts: Callable[[Optimizer], bool] = _accept_all
+        self.on_evaluation: Callable[[], None] = _nobody
+        self.on_returned: Callable[[], None] = _nobody
         self.closure = False
-        self._listening = True
-        self._modules: dict[int, Listeners] = {}
+        self.spent_s = 0.0
+        self._entered: float | None = None
+        self._skipped: Callable[[], Optimizer | None] = _nobody
+        self._skips, self._until = 0, 0.0
+        self._ears: dict[int, Ear] = {}
         self._before: list[Subscription] = []
         self._gradients: list[Subscription] = []
         self._after: list[Subscription] = []
         self._always_after: list[Subscription] = []
-        self._root: weakref.ref[nn.Module] | None = None
         self._last: list[Any] = []
         self._for_one_pass: list[Any] = []
-        self._names: dict[int, str] = {}
-        self._frames = 0
-        self._handles: dict[int, Any] = {}
         self._follows = False
+        self.worn = Worn()
         _take_back(_orphans)
         leave_optimizers()
-        weakref.finalize(self, _forget, self._handles, self._last).atexit = False
+        weakref.finalize(self, _forget, self.worn.handles, self._last).atexit = False
 
     # ------------------------------------------------------------------ subscriptions
 
-    def forward(self, module: nn.Module, name: str, callback: ForwardCallback, *, always: bool = False) -> Subscription:
-        """Call ``callback(name, module, layer_input, tensor)`` for each output tensor of each forward pass.
-
-        With `always`, at steps that are not listened to as well.
-        """
-        listeners = self._of(module, name)
-        subscription = Subscription(callback, self.owner, listeners.forward, always)
-        self._switch(id(module), self._wanted(listeners, self._listening))
-        return subscription
+    def forward(self, module: nn.Module, name: str, callback: ForwardCallback) -> Subscription:
+        """Call ``callback(name, module, layer_input, tensor)`` for each output tensor of each forward pass."""
+        return self._subscribe(module, callback, self.worn.listeners(self, module, name).forward)
 
     def output_gradient(self, module: nn.Module, name: str, callback: BackwardCallback) -> Subscription:
         """Call ``callback(name, module, gradient)`` when the gradient of an output tensor is known."""
-        listeners = self._of(module, name)
-        subscription = Subscription(callback, self.owner, listeners.backward)
-        self._switch(id(module), self._wanted(listeners, self._listening))
-        return subscription
+        return self._subscribe(module, callback, self.worn.listeners(self, module, name).backward)
 
     def before_step(self, callback: StepCallback) -> Subscription:
         """Call ``callback(optimizer)`` before each optimizer step."""
@@ -125,13 +124,11 @@ class Hooks:
 
     def watch_root(self, model: nn.Module) -> None:
         """Follow the forward and backward passes of the whole model."""
-        self._root = weakref.ref(model)
-        self._frames = compiled_frames()
         self.passes.watch(model)
         for name, module in [("", model), *model.named_children()]:  # the children, where the model is never called
             if hookable(module):
                 self.output_gradient(module, name, _ignore_gradient)
-        self._switch_root(self._listening)
+        self.worn.watch_root(self, model)
 
     def keep_for_one_pass(self, handle: Any) -> None:
         """Take this handle back when the next forward pass begins, or the step ends."""
@@ -146,35 +143,40 @@ class Hooks:
 
     def name(self, names: Iterable[tuple[nn.Module, str]]) -> None:
         """Give modules their names; another name that a subscription brings is for modules that have none."""
-        self._names = {id(module): name for module, name in names}
+        self.worn.names = {id(module): name for module, name in names}
+
+    def _subscribe(self, module: nn.Module, callback: Any, callbacks: list[Subscription]) -> Subscription:
+        subscription = Subscription(callback, self.ear, callbacks)
+        self.worn.need(self.ear, id(module))
+        return subscription
 
     def _step(self, callback: StepCallback, callbacks: list[Subscription]) -> Subscription:
         if not self._follows:
             self._follows = True
             follow_optimizers(self)
-        return Subscription(callback, self.owner, callbacks)
+        return Subscription(callback, self.ear, callbacks)
 
-    def _of(self, module: nn.Module, name: str) -> Listeners:
-        listeners = self._modules.get(id(module))
-        if listeners is None or listeners.module() is not module:
-            known = self._names.get(id(module), name)
-            listeners = self._modules[id(module)] = Listeners(self, module, known)
-        return listeners
+    def ear_of(self, lens: object) -> Ear:
+        """The ear of a lens, the same at each call."""
+        ear = self._ears.get(id(lens))
+        if ear is None or ear.lens is not lens:
+            ear = self._ears[id(lens)] = Ear(lens)
+        return ear
 
     @contextlib.contextmanager
-    def owned_by(self, owner: object) -> Iterator[None]:
-        """Stamp the subscriptions that are made inside with `owner`."""
-        before, self.owner = self.owner, owner
+    def owned_by(self, lens: object) -> Iterator[None]:
+        """Stamp the subscriptions that are made inside with the ear of `lens`."""
+        before, self.ear = self.ear, self.ear_of(lens)
         try:
             yield
         finally:
-            self.owner = before
+            self.ear = before
 
     # ------------------------------------------------------------------ callbacks
 
     def run_before_step(self, optimizer: Optimizer | None, *, closure: bool = False) -> None:
         """Tell all that a step is about to be made; None where no optimizer makes it."""
-        if self._listening and (optimizer is None or self.accepts(optimizer)):
+        if self.own.on and (optimizer is None or self.accepts(optimizer)):
             self.closure = closure
             self.passes.step_begins(closure)
             self._run_all([*self._before, *(() if closure else self._gradients)], optimizer)
@@ -189,121 +191,118 @@ class Hooks:
         _take_back(self._last)
         self.pass_over()
         if optimizer is None or self.accepts(optimizer):
-            heard = [*(self._gradients if closure else ()), *self._after] if self._listening else []
-            self._run_all(heard, optimizer)
+            if self.own.on:
+                self._run_all([*(self._gradients if closure else ()), *self._after], optimizer)
             self._end_step(optimizer)
 
     def _end_step(self, optimizer: Optimizer | None) -> None:
-        """End the step; those that are made within a backward pass, parameter by parameter, are one and end with it."""
+        """Let the step end; when the backward pass is over, for a step that is made within one."""
         if in_backward():
             self.passes.when_backward_ends(self._end_backward)
         else:
-            self._run_all(self._always_after, optimizer)
+            self._step_is_over(optimizer)
 
     def _end_backward(self) -> None:
-        self._run_all(self._always_after, None)
+        self._step_is_over(None)
+
+    def _step_is_over(self, optimizer: Optimizer | None) -> None:
+        for subscription in list(self._always_after):
+            self.run(subscription, optimizer)
 
     def _run_all(self, subscriptions: list[Subscription], optimizer: Optimizer | None) -> None:
         for subscription in subscriptions:
-            self.run(subscription, optimizer)
+            if subscription.ear.on:
+                self.run(subscription, optimizer)
 
     def run(self, subscription: Subscription, *args: Any) -> None:
         """Run one callback inside the border that faults do not cross."""
-        owner = subscription.owner
-        if id(owner) in self.muted:
+        ear = subscription.ear
+        if ear.muted:
             return
-        self.on_owner(owner)
+        self._buffer.ear = ear
         enabled = torch.is_grad_enabled()
+        began = perf_counter()
         try:
             subscription.call(*args)
         except Exception as error:
             name = args[0] if args and isinstance(args[0], str) else ""
-            self.on_fault(owner, name, error)
+            self.on_fault(ear.lens, name, error)
         except BaseException:
             torch.set_grad_enabled(enabled)  # an interrupt may come right where a no_grad block ends
             raise
+        ear.spent_s += perf_counter() - began
+
+    # ------------------------------------------------------------------ steps that nobody follows
+
+    def skip(self, steps: int, optimizer: Optimizer | None, until: float) -> None:
+        """Do nothing at the ends of the next `steps` steps of an optimizer but count them, at most `until` a time."""
+        some = optimizer is not None and steps > 0
+        self._skipped, self._skips = (weakref.ref(optimizer), steps) if some else (_nobody, 0)
+        self._until = until
+
+    def skips(self, optimizer: Optimizer) -> bool:
+        """Whether the step of this optimizer that ends is one that nobody follows; it is counted then."""
+        if not self._skips or self.own.on or self._skipped() is not optimizer or monotonic() >= self._until:
+            return False
+        self._skips -= 1
+        self._buffer.step += 1
+        return True
+
+    # ------------------------------------------------------------------ what it takes
+
+    def enter(self, began: float) -> None:
+        """Begin to count the time of hooks that run for a while, as of `began`."""
+        self._entered = began
+
+    def tally(self) -> float:
+        """Bring the time that has passed since :meth:`enter` into :attr:`spent_s`; the time now, in seconds."""
+        now = perf_counter()
+        if self._entered is not None:
+            self.spent_s += now - self._entered
+            self._entered = now
+        return now
+
+    def leave(self) -> float:
+        """Count no further; the time now."""
+        now, self._entered = self.tally(), None
+        return now
+
+    def note_outside(self, took_s: float) -> None:
+        """Count time that was spent outside of all hooks; within them it is counted anyway."""
+        if self._entered is None:
+            self.spent_s += took_s
 
     # ------------------------------------------------------------------ on and off
 
-    @property
-    def listening(self) -> bool:
-        """Whether callbacks run at all. While they do not, no hook hangs on the modules."""
-        return self._listening
+    def listen(self, ears: Iterable[Ear] = ()) -> None:
+        """Listen with these ears to the step that begins; with no other one."""
+        chosen = {id(ear) for ear in ears}
+        for ear in (self.own, *self._ears.values()):
+            ear.on = id(ear) in chosen
+        self.listening = bool(chosen)
+        self.worn.change(self.own.on)
 
-    @listening.setter
-    def listening(self, on: bool) -> None:
-        if on != self._listening:
-            self._mind_compiled_code(on)
-            for key, listeners in self._modules.items():
-                self._switch(key, self._wanted(listeners, on))
-            self._switch_root(on or self.stay)
-            self._listening = on
-
-    def _wanted(self, listeners: Listeners, listening: bool) -> bool:
-        return listening or self.stay or listeners.always
-
-    def _mind_compiled_code(self, on: bool) -> None:
-        """Let hooks stay once something was compiled, for compiled code never sees that they come and go."""
-        if self.stay or compiled_frames() == self._frames:
-            return
-        if on:
-            forget_compiled_code()  # what was compiled while they were off is without them for ever
-        self.stay = True
-
-    def _switch(self, key: int, on: bool) -> None:
-        """Put a module's hook on, or take it off."""
-        if not on:
-            handle = self._handles.pop(key, None)
-            if handle is not None:
-                self._modules[key].take_off(handle)
-        elif key not in self._handles:
-            handle = self._modules[key].put_on()
-            if handle is not None:
-                self._handles[key] = handle
-
-    def _switch_root(self, on: bool) -> None:
-        model = self._root_module()
-        if not on and _ROOT in self._handles:
-            self._handles.pop(_ROOT).remove()
-        elif on and model is not None and _ROOT not in self._handles:
-            self._handles[_ROOT] = model.register_forward_pre_hook(ForwardBegins(self, model))
-
-    def _root_module(self) -> nn.Module | None:
-        return None if self._root is None else self._root()
+    def listen_all(self) -> None:
+        """Listen with every ear."""
+        self.listen([self.own, *self._ears.values()])
 
     def remove(self) -> None:
         """Take back every hook."""
-        self._sweep()
+        self.worn.remove(self)
         _take_back(self._last)
         _take_back(self._for_one_pass)
-        self._handles.clear()
-        self._modules.clear()
         leave_optimizers(self)
         self._follows = False
-        self._root = None
         for callbacks in (self._before, self._gradients, self._after, self._always_after):
             callbacks.clear()
 
-    def _sweep(self) -> None:
-        """Take the hooks off all modules, those too whose registration an interrupt cut short."""
-        modules = [self._root_module(), *(kept.module() for kept in self._modules.values())]
-        for module in [known for known in modules if known is not None]:  # an empty nn.Sequential is false
-            for hooks in (module._forward_hooks, module._forward_pre_hooks):
-                for key in [k for k, hook in hooks.items() if isinstance(hook, Inert) and hook.belongs_to(self)]:
-                    del hooks[key]
-                    module._forward_hooks_with_kwargs.pop(key, None)
+    def forget_ears(self) -> None:
+        """Forget the ears of lenses: another model is watched."""
+        self._ears.clear()
 
     def __len__(self) -> int:
         """Number of hooks that hang on modules and optimizers now."""
-        return len(self._handles) + 2 * self._follows
-
-    def is_root(self, module: nn.Module) -> bool:
-        """Whether this is the watched model itself."""
-        return self._root is not None and self._root() is module
-
-    def by_key(self, key: int) -> Listeners | None:
-        """The callbacks of the module with this ``id``; None where it has none."""
-        return self._modules.get(key)
+        return len(self.worn) + 2 * self._follows
 
 
 def _take_back(handles: list[Any]) -> None:
@@ -312,22 +311,21 @@ def _take_back(handles: list[Any]) -> None:
     handles.clear()
 
 
-def _forget(of_modules: dict[int, Any], *others: list[Any]) -> None:
-    _orphans.extend(of_modules.values())
-    for handles in others:
+def _forget(*kept: list[Any]) -> None:
+    for handles in kept:
         _orphans.extend(handles)
 
 
-def _raise(owner: object, name: str, error: Exception) -> None:
+def _nobody() -> None:
+    """Nothing: no optimizer, nothing to do."""
+
+
+def _raise(lens: object, name: str, error: Exception) -> None:
     raise error
 
 
 def _accept_all(optimizer: Optimizer) -> bool:
     return True
-
-
-def _ignore(owner: object) -> None:
-    pass
 
 
 def _ignore_gradient(name: str, module: nn.Module, grad: Tensor) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import sys
 import weakref
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+from monitorch_widgets.preprocessor import Ear
 
 from .compiled import not_compiled
 from .copies import CopiedHooks, inert
@@ -32,17 +35,13 @@ FUNCTORCH = "runs inside a transformation of torch.func, whose tensors exist onl
 
 
 class Subscription:
-    """A callback, and the lens that it belongs to; :meth:`remove` ends it.
+    """A callback, and the ear that hears it; :meth:`remove` ends it."""
 
-    One that is `always` heard is called even at steps that are not listened to.
-    """
+    __slots__ = ("_callbacks", "call", "ear")
 
-    __slots__ = ("_callbacks", "always", "call", "owner")
-
-    def __init__(self, call: Any, owner: object, callbacks: list[Subscription], always: bool = False) -> None:
+    def __init__(self, call: Any, ear: Ear, callbacks: list[Subscription]) -> None:
         self.call = call
-        self.owner = owner
-        self.always = always
+        self.ear = ear
         self._callbacks = callbacks
         callbacks.append(self)
 
@@ -61,49 +60,61 @@ class Listeners:
         Why nothing was read of the module so far; empty once something was.
     """
 
-    __slots__ = ("__weakref__", "_ahead", "backward", "forward", "hook", "module", "note")
+    __slots__ = ("__weakref__", "_ahead", "_handle", "backward", "forward", "hook", "me", "module", "note")
 
     def __init__(self, hooks: Hooks, module: nn.Module, name: str) -> None:
         self.module = weakref.ref(module)
+        self.me = weakref.ref(self)
         self.hook = ModuleHook(hooks, module, name)
         self.forward: list[Subscription] = []
         self.backward: list[Subscription] = []
         self.note = NOT_CALLED
+        self._handle: Any = None
         self._ahead: set[int] = set(module._forward_hooks) if hookable(module) else set()
 
-    @property
-    def always(self) -> bool:
-        """Whether one of the callbacks is called even at steps that are not listened to."""
-        return any(subscription.always for subscription in self.forward)
-
     def put_on(self) -> Any:
-        """Put the hook on the module, at its former place; its handle, or None where that can't be done."""
+        """Put the hook on the module, at its former place; torch's handle the first time, otherwise None."""
         module = self.module()
         if module is None or not hookable(module):
             return None
-        handle = module.register_forward_hook(self.hook, with_kwargs=True)
-        for key in [key for key in module._forward_hooks if key not in self._ahead and key != handle.id]:
-            module._forward_hooks.move_to_end(key)  # type: ignore[attr-defined]  # an OrderedDict
-        return handle
+        known, handle = self._handle is not None, self._handle
+        if known:
+            module._forward_hooks_with_kwargs[handle.id] = True
+            module._forward_hooks[handle.id] = self.hook
+        else:
+            handle = self._handle = module.register_forward_hook(self.hook, with_kwargs=True)
+        if len(module._forward_hooks) > 1:
+            self._keep_place(module, handle.id)
+        return None if known else handle
 
-    def take_off(self, handle: Any) -> None:
+    def _keep_place(self, module: nn.Module, own: int) -> None:
+        for key in [key for key in module._forward_hooks if key not in self._ahead and key != own]:
+            module._forward_hooks.move_to_end(key)  # type: ignore[attr-defined]  # an OrderedDict
+
+    def take_off(self) -> None:
         """Take the hook off, and remember which of the others were ahead of it."""
-        module = self.module()
-        keys = [] if module is None else list(module._forward_hooks)
-        self._ahead = set(keys[: keys.index(handle.id)] if handle.id in keys else keys)
-        handle.remove()
+        module, handle = self.module(), self._handle
+        if module is None or handle is None:
+            return
+        if len(module._forward_hooks) > 1:
+            keys = list(module._forward_hooks)
+            self._ahead = set(keys[: keys.index(handle.id)] if handle.id in keys else keys)
+        else:
+            self._ahead = set()
+        module._forward_hooks.pop(handle.id, None)
+        module._forward_hooks_with_kwargs.pop(handle.id, None)
 
 
 class Inert:
     """Base of hooks on modules: copies of a model have none, and in a saved one they do nothing."""
 
     def __init__(self, hooks: Hooks, module: nn.Module) -> None:
-        self._hooks = weakref.ref(hooks)
+        self.owner = weakref.ref(hooks)
         self._module = weakref.ref(module)
 
     def belongs_to(self, hooks: Hooks) -> bool:
         """Whether it was made by this owner."""
-        return self._hooks() is hooks
+        return self.owner() is hooks
 
     def __reduce__(self) -> tuple[Any, ...]:
         reduced: tuple[Any, ...] = inert().__reduce__()
@@ -121,13 +132,20 @@ class ForwardBegins(Inert):
     @not_compiled
     def __call__(self, module: nn.Module, args: Any) -> None:
         """Tell that a forward pass begins."""
-        hooks = self._hooks()
-        if hooks is not None and not untouchable():
-            hooks.pass_over()
-            hooks.passes.forward_begins(
-                training=module.training and torch.is_grad_enabled(),
-                nested=hooks.passes.inside and _calls_itself(module),
-            )
+        hooks = self.owner()
+        if hooks is None or not (hooks.own.on or hooks.worn.root_stays) or untouchable():
+            return
+        began = perf_counter()
+        if not hooks.own.on and not (module.training and torch.is_grad_enabled()):
+            hooks.on_evaluation()
+        if not hooks.own.on:
+            return
+        hooks.pass_over()
+        hooks.passes.forward_begins(
+            training=module.training and torch.is_grad_enabled(),
+            nested=hooks.passes.inside and _calls_itself(module),
+        )
+        hooks.spent_s += perf_counter() - began
 
 
 class ModuleHook(Inert):
@@ -141,54 +159,71 @@ class ModuleHook(Inert):
     @not_compiled
     def __call__(self, module: nn.Module, args: Any, *others: Any) -> None:
         """Tell the subscribers; `others` are keyword inputs and output, or the output alone."""
-        kwargs, output = others if len(others) == 2 else ({}, others[0])
-        hooks = self._hooks()
-        listeners = None if hooks is None else hooks.by_key(self._key)
-        if hooks is None or listeners is None or not (hooks.listening or listeners.always) or untouchable():
+        hooks = self.owner()
+        if hooks is None or not hooks.listening:
+            return
+        began, listeners = perf_counter(), hooks.worn.by_key(self._key)
+        if listeners is None or untouchable():
             return
         if listeners.module() is not module:
             listeners.note = listeners.note and REPLICA
         elif torch._C._functorch.peek_interpreter_stack() is not None:
             listeners.note = FUNCTORCH
         else:
+            kwargs, output = others if len(others) == 2 else ({}, others[0])
             self._tell(hooks, listeners, module, first_input(args, kwargs), output)
-            if hooks.is_root(module):
+            if hooks.worn.is_root(module):
                 hooks.passes.forward_ends()
+                hooks.on_returned()
+        hooks.spent_s += perf_counter() - began
 
     def _tell(self, hooks: Hooks, listeners: Listeners, module: nn.Module, layer_input: Any, output: Any) -> None:
-        repeated = in_backward()
-        hooks.passes.begun = hooks.passes.begun or (module.training and torch.is_grad_enabled())
-        name = hooks.passes.name_of_call(self._key, self._name, repeated=repeated)
-        try:
-            tensors = named_tensors(output, name)
-        except Exception as error:  # the user's own class, which may do anything
-            listeners.note = f"its output can't be looked into: {type(error).__name__}: {error}"
+        passes, repeated = hooks.passes, in_backward()
+        passes.begun = passes.begun or (module.training and torch.is_grad_enabled())
+        name = passes.name_of_call(self._key, self._name, repeated=repeated)
+        tensors = _looked_into(listeners, output, name)
+        if tensors is None:
             return
-        known, pushes = listeners.note, hooks.passes.pushes
+        before = passes.pushes
         if listeners.backward:
             _watch_gradients(hooks, listeners, module, tensors)
         if listeners.forward and not repeated:
             _tell_forward(hooks, listeners, module, layer_input, tensors)
-        if known and not tensors:
-            listeners.note = NO_NUMBERS
-        elif known and not repeated:
-            unread = listeners.forward and hooks.passes.pushes == pushes and not module.training
-            listeners.note = DECLINED if unread else ""
+        if listeners.note:
+            _take_note(listeners, module, read=bool(tensors), repeated=repeated, pushed=passes.pushes != before)
+
+
+def _looked_into(listeners: Listeners, output: Any, name: str) -> list[tuple[str, Tensor]] | None:
+    try:
+        return named_tensors(output, name)
+    except Exception as error:  # the user's own class, which may do anything
+        listeners.note = f"its output can't be looked into: {type(error).__name__}: {error}"
+        return None
+
+
+def _take_note(listeners: Listeners, module: nn.Module, *, read: bool, repeated: bool, pushed: bool) -> None:
+    """Note that something was read of a module, or why not."""
+    if not read:
+        listeners.note = NO_NUMBERS
+    elif not repeated:
+        listeners.note = DECLINED if listeners.forward and not pushed and not module.training else ""
 
 
 def _tell_forward(
     hooks: Hooks, listeners: Listeners, module: nn.Module, layer_input: Any, tensors: list[tuple[str, Tensor]]
 ) -> None:
-    heard = [s for s in listeners.forward if hooks.listening or s.always]
+    heard = [subscription for subscription in listeners.forward if subscription.ear.on]
     for name, tensor in tensors:
         for subscription in heard:
             hooks.run(subscription, name, module, layer_input, tensor)
 
 
 def _watch_gradients(hooks: Hooks, listeners: Listeners, module: nn.Module, tensors: list[tuple[str, Tensor]]) -> None:
+    if not any(subscription.ear.on for subscription in listeners.backward):
+        return
     for name, tensor in tensors:
         if tensor.requires_grad:
-            handle = tensor.register_hook(_OutputHook(hooks, listeners, name, module))  # type: ignore[no-untyped-call]
+            handle = tensor.register_hook(_OutputHook(listeners, name))  # type: ignore[no-untyped-call]
             if tensor.is_leaf:  # a parameter that is handed through outlives its graph
                 hooks.keep_for_one_pass(handle)
 
@@ -196,22 +231,26 @@ def _watch_gradients(hooks: Hooks, listeners: Listeners, module: nn.Module, tens
 class _OutputHook:
     """Hook on one output tensor; it lives as long as the graph."""
 
-    __slots__ = ("_hooks", "_listeners", "_module", "_name")
+    __slots__ = ("_listeners", "_name")
     __torch_unserializable__ = True  # torch.save() of the output leaves it out without a warning
 
-    def __init__(self, hooks: Hooks, listeners: Listeners, name: str, module: nn.Module) -> None:
-        self._listeners = weakref.ref(listeners)
-        self._hooks = weakref.ref(hooks)
+    def __init__(self, listeners: Listeners, name: str) -> None:
+        self._listeners = listeners.me
         self._name = name
-        self._module = weakref.ref(module)
 
     def __call__(self, grad: Tensor) -> None:
-        hooks, listeners, module = self._hooks(), self._listeners(), self._module()
-        if hooks is None or listeners is None or module is None or not hooks.listening:
+        began, listeners = perf_counter(), self._listeners()
+        if listeners is None:
             return
+        hooks, module = listeners.hook.owner(), listeners.module()
+        if hooks is None or module is None or not hooks.listening:
+            return
+        grad = grad.detach()
         hooks.passes.backward_runs()
         for subscription in listeners.backward:
-            hooks.run(subscription, self._name, module, grad.detach())
+            if subscription.ear.on:
+                hooks.run(subscription, self._name, module, grad)
+        hooks.spent_s += perf_counter() - began
 
 
 def _calls_itself(module: nn.Module) -> bool:
@@ -226,8 +265,12 @@ def untouchable() -> bool:
         torch.compiler.is_compiling()
         or torch._C._get_tracing_state() is not None
         or _capturing()
-        or torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
+        or (torch._C._len_torch_dispatch_stack() > 0 and _fake())
     )
+
+
+def _fake() -> bool:
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
 
 
 def _capturing() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -30,9 +30,6 @@ class FeedForwardGatherer(AbstractGatherer):
         Of the inspector.
     """
 
-    ALWAYS: ClassVar[bool] = False
-    """Whether steps that are not listened to are seen as well."""
-
     def __init__(
         self,
         module: nn.Module,
@@ -43,7 +40,7 @@ class FeedForwardGatherer(AbstractGatherer):
         super().__init__(inspector_state)
         self._preprocessors = preprocessors
         share_buffer(preprocessors, inspector_state)
-        self._subscription = inspector_state.hooks.forward(module, name, self, always=self.ALWAYS)
+        self._subscription = inspector_state.hooks.forward(module, name, self)
 
     @AbstractGatherer.requires_active_inspector_state
     def __call__(self, name: str, module: nn.Module, layer_input: Any, layer_output: Tensor) -> None:

@@ -187,15 +187,17 @@ class Passes:
         self._buffer.grad_outside = None
 
 
+def _no_backward() -> int:
+    return NO_BACKWARD
+
+
+running_backward: Callable[[], int] = getattr(torch._C, "_current_graph_task_id", _no_backward)
+"""Number of the backward pass that is running; ``NO_BACKWARD`` for none. Private: without it, repetitions count."""
+
+
 def in_backward() -> bool:
     """Whether a backward pass is running: a forward pass in there repeats one for activation checkpointing."""
     return running_backward() != NO_BACKWARD
-
-
-def running_backward() -> int:
-    """Number of the backward pass that is running; ``NO_BACKWARD`` for none."""
-    current = getattr(torch._C, "_current_graph_task_id", None)  # private: without it, repetitions count
-    return NO_BACKWARD if current is None else int(current())
 
 
 def _at_the_end(callback: Callable[[], None]) -> None:

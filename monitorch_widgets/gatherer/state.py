@@ -69,13 +69,14 @@ class InspectorState:
         else:
             self.is_active_fn = is_active_fn
         self.counter = 1
+        self._asked, self._active = 0, True
         self.attached = False
         self.losses: set[int] = set()
         InspectorState._all.add(self)
         self.in_step = False
         self.buffer = StepBuffer()
         self.passes = Passes(self.buffer)
-        self.hooks = Hooks(self.passes)
+        self.hooks = Hooks(self.passes, self.buffer)
         self.changes = Changes()
 
     def note_forward(self, training: bool) -> None:
@@ -89,7 +90,7 @@ class InspectorState:
         True between a forward pass in training mode and the step, and otherwise unless another watched model has run
         since. It keeps apart the losses of two watched models that share one loss module.
         """
-        if not self.hooks.listening:  # the model's own passes are not seen now
+        if not self.hooks.own.on:  # the model's own passes are not seen now
             others = [other for other in list(InspectorState._all) if other is not self and other.attached]
             return not any(id(loss_fn) in other.losses for other in others)
         newest = None if InspectorState._newest is None else InspectorState._newest()
@@ -102,8 +103,10 @@ class InspectorState:
 
     @property
     def is_active(self) -> bool:
-        """Whether the current epoch is watched."""
-        return bool(self.is_active_fn(self.counter))
+        """Whether the current epoch is watched; a function of the user is asked once in each epoch."""
+        if self._asked != self.counter:
+            self._asked, self._active = self.counter, bool(self.is_active_fn(self.counter))
+        return self._active
 
 
 class _Every:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, unknown_name
 from monitorch_widgets.lens import AbstractLens
+from monitorch_widgets.lens.abstract_lens import checked_steps, checked_stride
 
 from .defaults import default_lenses
 
@@ -94,6 +95,25 @@ def checked_overhead(fraction: object) -> float:
     if isinstance(fraction, Real) and 0 < float(fraction) <= 1:
         return float(fraction)
     raise ArgumentError(f"expected max_overhead to be a fraction in (0, 1]; received {fraction!r}. Use 0.05 for 5 %.")
+
+
+def checked_every(every: object, lenses: list[AbstractLens]) -> int | str | dict[str, int]:
+    """Return how often lenses listen: ``"auto"``, a number of steps, or numbers of steps by tag.
+
+    Raises
+    ------
+    ArgumentError
+        For another word, below 1, and for a tag that no lens has; the message names the nearest one.
+    ArgumentTypeError
+        For anything else.
+    """
+    if not isinstance(every, Mapping):
+        return checked_stride("every", every)
+    tags = [spec.tag for lens in lenses for spec in lens.specs]
+    for tag in every:
+        if tag not in tags:
+            raise ArgumentError(unknown_name("tag", tag, tags))
+    return {tag: checked_steps(f"every[{tag!r}]", steps) for tag, steps in every.items()}
 
 
 def checked_epoch(epoch: object) -> int | None:

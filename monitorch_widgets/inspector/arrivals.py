@@ -1,10 +1,17 @@
-"""The way of numbers into the history: gathered by tag and step as they arrive, written one row at a time."""
+"""The way of numbers into the history: gathered by tag as they arrive, written many at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
 
 from monitorch_widgets.history import History
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 class Arrivals:
@@ -18,27 +25,48 @@ class Arrivals:
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._waiting: dict[tuple[str, int], list[tuple[Sequence[str], Sequence[float]]]] = {}
+        self._waiting: dict[str, list[tuple[Sequence[str], Floats, Ints]]] = {}
 
-    def emit(self, tag: str, modules: Sequence[str], values: Sequence[float], step: int) -> None:
-        """Take readings of one tag at one step."""
-        self._waiting.setdefault((tag, step), []).append((modules, values))
+    def emit(
+        self, tag: str, modules: Sequence[str], values: Sequence[float] | Floats, steps: int | Sequence[int]
+    ) -> None:
+        """Take readings of one tag, with one step for all or one for each."""
+        numbers = np.asarray(values, np.float64)
+        of_each = np.broadcast_to(np.asarray(steps, np.int64), numbers.shape)
+        self._waiting.setdefault(tag, []).append((modules, numbers, of_each))
 
-    def settle(self, second: float) -> bool:
-        """Write what waits into the history, as of `second`; whether there was anything."""
+    def settle(self, second_of: Callable[[int], float]) -> dict[str, list[int]]:
+        """Write what waits into the history, each step as of its second; the steps that came, by tag."""
         waiting, self._waiting = self._waiting, {}
-        # in the order of steps: late readings of a row join it before the next one begins
-        for (tag, step), parts in sorted(waiting.items(), key=lambda item: item[0][1]):
-            names = [name for modules, _ in parts for name in modules]
-            values = [value for _, numbers in parts for value in numbers]
-            self._history.declare(tag).record(step, second, names, values)
-        return bool(waiting)
+        return {tag: self._write(tag, parts, second_of) for tag, parts in waiting.items()}
+
+    def _write(
+        self, tag: str, parts: list[tuple[Sequence[str], Floats, Ints]], second_of: Callable[[int], float]
+    ) -> list[int]:
+        names = list(chain.from_iterable(modules for modules, _, _ in parts))
+        values = np.concatenate([numbers for _, numbers, _ in parts])
+        steps = np.concatenate([of_each for _, _, of_each in parts])
+        if (steps[1:] < steps[:-1]).any():  # a late one joins its step before the next begins
+            order = np.argsort(steps, kind="stable")
+            names, values, steps = [names[i] for i in order.tolist()], values[order], steps[order]
+        came, places = np.unique(steps, return_inverse=True)
+        seconds = np.array([second_of(step) for step in came.tolist()])[places]
+        self._history.declare(tag).record_readings(names, steps, seconds, values)
+        found: list[int] = came.tolist()
+        return found
 
     def withdraw(self, step: int) -> None:
         """Drop what came for a step that was not made, from the history too."""
-        self._waiting = {key: kept for key, kept in self._waiting.items() if key[1] != step}
+        for parts in self._waiting.values():
+            parts[:] = [_without(part, step) for part in parts]
         self._history.withdraw(step)
 
     def clear(self) -> None:
         """Drop everything."""
         self._waiting.clear()
+
+
+def _without(part: tuple[Sequence[str], Floats, Ints], step: int) -> tuple[Sequence[str], Floats, Ints]:
+    modules, values, steps = part
+    kept = steps != step
+    return [name for name, keep in zip(modules, kept.tolist(), strict=True) if keep], values[kept], steps[kept]

@@ -18,6 +18,7 @@ from monitorch_widgets.lens.parameter_lens import ParameterLens, warn_of_unknown
 from .clock import Clock
 from .faults import Faults
 from .modules import Place
+from .schedule import Schedule
 from .watch import Watch
 from .wrappers import is_compiled, unwrapped
 
@@ -31,7 +32,7 @@ class Attachment:
         Of the inspector; its hooks and its buffer are used.
     lenses : list of AbstractLens
         What is to be read.
-    watch, clock, faults
+    watch, clock, faults, schedule
         Told of the model; faults of lenses end at the border.
     emit : callable
         Where readings go.
@@ -49,6 +50,7 @@ class Attachment:
         watch: Watch,
         clock: Clock,
         faults: Faults,
+        schedule: Schedule,
         emit: Emit,
     ) -> None:
         self._state = state
@@ -56,6 +58,7 @@ class Attachment:
         self._watch = watch
         self._clock = clock
         self._faults = faults
+        self._schedule = schedule
         self._emit = emit
         self.before_step: Callable[[Optimizer | None], None] = _ignore
         self.after_step: Callable[[Optimizer | None], None] = _ignore
@@ -64,12 +67,13 @@ class Attachment:
     def begin(self, module: nn.Module) -> None:
         """Watch the model inside `module`; call :meth:`end` if it raises."""
         hooks, model = self._state.hooks, unwrapped(module)
-        hooks.stay = is_compiled(module)
-        if hooks.stay:
+        hooks.worn.begin(stay=is_compiled(module))
+        if hooks.worn.stay:
             forget_compiled_code()
         self._faults.clear()
-        hooks.listening = True
+        hooks.forget_ears()
         self._clock.watch(model)
+        self._schedule.begin()
         self._register(model)
         self._state.attached = True
 
@@ -87,7 +91,7 @@ class Attachment:
         hooks = self._state.hooks
         self._watch.end()
         hooks.remove()
-        if hooks.stay:
+        if hooks.worn.stay:
             forget_compiled_code()
         for lens in self._lenses:
             with self._faults.border(lens):

@@ -11,38 +11,35 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.gatherer.parameter_places import ParameterPlace, parameter_places
 from monitorch_widgets.values import Fault, Status
 
 _MARKS = 2000  # epoch ends that are kept
-_RATE_WINDOW = 50  # steps over which the rate is taken
+_RATE_WINDOW = 50  # looks at the clock over which the rate is taken
 
 
 class Clock:
-    """Counts optimizer steps of one model and says which of them are listened to.
+    """Counts optimizer steps of one model.
 
     Parameters
     ----------
     state : InspectorState
-        Its buffer carries the number of finished steps, its hooks are switched on and off.
-    every : int
-        Listen to every n-th step.
+        Its buffer carries the number of finished steps.
     now : callable
         Time in seconds.
     """
 
-    def __init__(self, state: InspectorState, every: int, now: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, state: InspectorState, now: Callable[[], float] = time.perf_counter) -> None:
         self._state = state
-        self._every = every
         self._now = now
         self._model: weakref.ref[nn.Module] | None = None
         self._own: dict[int, ParameterPlace] = {}
         self._foreign: weakref.WeakKeyDictionary[Optimizer, tuple[int, ...]] = weakref.WeakKeyDictionary()
         self._started: float | None = None
         self._ended: float | None = None
-        self._ticks: deque[float] = deque(maxlen=_RATE_WINDOW)
+        self._ticks: deque[tuple[int, float]] = deque(maxlen=_RATE_WINDOW)  # step and time
+        self._seconds: dict[int, float] = {}  # of finished steps whose readings have not come
         self.epoch_marks: deque[tuple[int, int]] = deque(maxlen=_MARKS)
         self.phase = "train"
         self.state = "waiting"
@@ -86,13 +83,14 @@ class Clock:
         self._run()
 
     def finish_step(self) -> None:
-        """Note a finished step, and decide whether the next one is listened to."""
+        """Note a finished step."""
         self._run()
-        self._ticks.append(self._now())
+        now = self._now()
+        self._seconds[self._state.buffer.step] = now - (self._started or now)
         self.phase, self._state.in_step = "train", False
         self._state.passes.step_ends()
         self._state.buffer.step += 1
-        self._state.hooks.listening = self._state.buffer.step % self._every == 0
+        self._ticks.append((self._state.buffer.step, now))
 
     def finish_epoch(self) -> None:
         """Note the end of an epoch."""
@@ -120,12 +118,22 @@ class Clock:
             return 0.0
         return (self._now() if self._ended is None else self._ended) - self._started
 
+    def second_of(self, step: int) -> float:
+        """Seconds of running at the end of a step; until now for one that is not over."""
+        return self._seconds.get(step, self.seconds)
+
+    def forget_seconds(self, before: int) -> None:
+        """Forget when the steps before this one ended: their readings have come."""
+        for step in [step for step in self._seconds if step < before]:
+            del self._seconds[step]
+
     @property
     def steps_per_s(self) -> float:
         """Steps per second over the newest steps; 0 before the second."""
         if len(self._ticks) < 2:
             return 0.0
-        return (len(self._ticks) - 1) / max(self._ticks[-1] - self._ticks[0], 1e-9)
+        (first, began), (last, ended) = self._ticks[0], self._ticks[-1]
+        return (last - first) / max(ended - began, 1e-9)
 
     def status(self, faults: tuple[Fault, ...], **others: Any) -> Status:
         """Where the run stands; `others` are the fields that the clock does not know."""
@@ -153,24 +161,3 @@ class Clock:
 def _own(model: nn.Module) -> dict[int, ParameterPlace]:
     places = {place: place.parameter for place in parameter_places(model)}
     return {id(parameter): place for place, parameter in places.items() if parameter is not None}
-
-
-def stride(every: object) -> int:
-    """Check the argument `every`: ``"auto"``, which means every step for now, or a number of steps.
-
-    Raises
-    ------
-    ArgumentError
-        For another word, and below 1.
-    ArgumentTypeError
-        For anything else.
-    """
-    if every == "auto":
-        return 1
-    if isinstance(every, str):
-        raise ArgumentError(f"expected every to be 'auto' or a number of steps; received {every!r}. Use 'auto' or 1.")
-    if not isinstance(every, int) or isinstance(every, bool):
-        raise ArgumentTypeError(f"expected every to be 'auto' or an integer of at least 1; received {every!r}")
-    if every < 1:
-        raise ArgumentError(f"expected every to be at least 1; received {every}. Use 1 to listen to each step.")
-    return every

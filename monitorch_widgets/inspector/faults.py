@@ -32,8 +32,7 @@ class Faults:
         self._strict = strict
         self._seen: dict[int, list[Fault]] = {}
         state.hooks.on_fault = self.report
-        state.buffer.on_fault = lambda owner, error: self.report(owner, "", error)
-        state.hooks.on_owner = self._enter
+        state.buffer.on_fault = self._report_late
 
     @property
     def all(self) -> tuple[Fault, ...]:
@@ -76,7 +75,7 @@ class Faults:
                 stacklevel=2,
             )
             return
-        self._state.hooks.muted.add(id(owner))
+        self._state.hooks.ear_of(owner).muted = True
         self._seen[id(owner)] = _faults(owner, module, self._state.buffer.step, error)
         where = f"at module {module!r}, " if module else ""
         warnings.warn(
@@ -89,10 +88,9 @@ class Faults:
     def clear(self) -> None:
         """Forget all faults: a new attachment begins."""
         self._seen.clear()
-        self._state.hooks.muted.clear()
 
-    def _enter(self, owner: object) -> None:
-        self._state.buffer.owner = owner
+    def _report_late(self, lens: object, error: Exception) -> None:
+        self.report(lens, "", error)
 
 
 def _faults(owner: object, module: str, step: int, error: Exception) -> list[Fault]:

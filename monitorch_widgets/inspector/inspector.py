@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from time import monotonic, perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 from torch import nn
@@ -16,12 +17,13 @@ from monitorch_widgets.errors import NotAttachedError, NotWatched
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.history import History
 from monitorch_widgets.lens import AbstractLens, LossMetrics
-from monitorch_widgets.preprocessor import ExplicitCall
-from monitorch_widgets.values import ChartSpec, ModuleInfo, Status
+from monitorch_widgets.preprocessor import ExplicitCall, Told
+from monitorch_widgets.values import ChartSpec, ModuleInfo, Overhead, Status
 
 from .arguments import (
     checked_depth,
     checked_epoch,
+    checked_every,
     checked_lenses,
     checked_model,
     checked_overhead,
@@ -32,12 +34,13 @@ from .arguments import (
 )
 from .arrivals import Arrivals
 from .attachment import Attachment
-from .clock import Clock, stride
+from .clock import Clock
 from .events import Events
 from .faults import Faults
 from .modules import told_changes
 from .namesakes import Namesakes, note_attached, take_over
 from .record import EpochRecord
+from .schedule import Every, Schedule
 from .step_log import StepLog
 from .watch import Watch
 
@@ -47,6 +50,9 @@ if TYPE_CHECKING:
     from monitorch_widgets.visualizer import AbstractVisualizer
 
 T = TypeVar("T")
+
+_DUE_S = 0.1  # between two times that what has arrived is brought to the history and to the page
+_NOT_SHOWN_S = 1.0  # the same while nobody looks: the more at once, the cheaper it is
 
 
 class PyTorchInspector:
@@ -73,11 +79,14 @@ class PyTorchInspector:
         Watch every n-th epoch, or those for which ``is_active_fn(epoch)`` is true.
     master_rank : int
         Rank that shows something, under ``torch.distributed``.
-    every : "auto" or int
-        Listen to every n-th step; ``"auto"`` means every step. With a number above 1, correlations compare with the
-        step that was listened to before.
+    every : "auto", int or dict of str to int
+        How often lenses listen. ``"auto"``: as often as `max_overhead` allows, each lens with a stride of its own; a
+        number: to every n-th step; by tag, e.g. ``{"Output Norm": 10}``: the lenses of these tags to every n-th step,
+        the others as the budget allows. A lens's own argument `every` comes first. Lenses with correlations listen to
+        that step and the next one. Losses are read at every step.
     max_overhead : float
-        Fraction of the training time that watching may take; kept for ``every="auto"``, not enforced yet.
+        What watching may add to the time that training takes, as a fraction of it, with ``every="auto"``; see
+        :attr:`overhead`.
     strict : bool
         Raise when a lens faults, rather than mute it and warn.
 
@@ -104,7 +113,7 @@ class PyTorchInspector:
     >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
     >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    >>> with PyTorchInspector(module=model, visualizer="dummy") as inspector:
+    >>> with PyTorchInspector(module=model, visualizer="dummy", every=1) as inspector:
     ...     for _ in range(3):
     ...         optimizer.zero_grad()
     ...         model(torch.ones(8, 2)).pow(2).mean().backward()
@@ -127,7 +136,7 @@ class PyTorchInspector:
         non_train_loss_str: str = "val_loss",
         is_active_fn: int | Callable[[int], bool] = 1,
         master_rank: int = 0,
-        every: Literal["auto"] | int = "auto",
+        every: Every = "auto",
         max_overhead: float = 0.05,
         strict: bool = False,
     ) -> None:
@@ -140,7 +149,7 @@ class PyTorchInspector:
         self.max_overhead = checked_overhead(max_overhead)
         self.is_main_process = rank() == master_rank
         self.state = InspectorState(is_active_fn)
-        self._clock = Clock(self.state, stride(every))
+        self._clock = Clock(self.state)
         self.strict = checked_switch("strict", strict)
         self._faults = Faults(self.state, strict)
         self._events = Events()
@@ -148,6 +157,9 @@ class PyTorchInspector:
         self._arrivals = Arrivals(self._history)
         self._watch = Watch(self.state.hooks, self.depth, self.module_name_prefix)
         self._step_log = StepLog(self.state, self._arrivals, self._events)
+        self._schedule = Schedule(self.state, self.lenses, checked_every(every, self.lenses), self.max_overhead)
+        self._due_s = 0.0
+        self._refreshing = False
         self._attachment = self._wired()
         self._before_step: dict[str, bool] = {}
         self._told_of_lens = False
@@ -169,7 +181,9 @@ class PyTorchInspector:
             self.attach(module)
 
     def _wired(self) -> Attachment:
-        wiring = Attachment(self.state, self.lenses, self._watch, self._clock, self._faults, self._arrivals.emit)
+        wiring = Attachment(
+            self.state, self.lenses, self._watch, self._clock, self._faults, self._schedule, self._arrivals.emit
+        )
         self.state.buffer.on_full = self._step_too_long
         wiring.before_step = self._step_log.saw_step
         wiring.after_step, wiring.saw_training = self._after_step, self._saw_training
@@ -220,7 +234,7 @@ class PyTorchInspector:
         --------
         >>> import torch
         >>> model = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Linear(4, 1))
-        >>> inspector = PyTorchInspector(module=model, visualizer="dummy")
+        >>> inspector = PyTorchInspector(module=model, visualizer="dummy", every=1)
         >>> model.append(torch.nn.Linear(1, 1)) and None
         >>> [module.name for module in inspector.refresh().watched]
         ['Sequential', '0', '1', '2']
@@ -271,9 +285,23 @@ class PyTorchInspector:
 
     def _after_step(self, optimizer: Optimizer | None) -> None:
         self._clock.finish_step()
-        if not self.state.buffer.idle:
-            self._settle(wait=False)
-        self.visualizer.refresh()
+        idle = self._schedule.step_over(optimizer)
+        if monotonic() >= self._due_s:
+            self._bring_up_to_date()
+        self.state.hooks.skip(idle, optimizer, until=self._due_s)
+
+    def _bring_up_to_date(self) -> None:
+        """Bring what has arrived to the history, and what is new there to the page; some times a second."""
+        self._refreshing = True
+        try:
+            if not self.state.buffer.idle:
+                self._settle(wait=False)
+            began = perf_counter()
+            self.visualizer.refresh()
+            self._schedule.meter.note_page(perf_counter() - began)
+        finally:
+            self._refreshing = False
+        self._due_s = monotonic() + (_DUE_S if self.visualizer.live else _NOT_SHOWN_S)
 
     def tick_batch(self) -> None:
         """Say that a step was made, in a loop whose steps cannot be seen: one without an optimizer.
@@ -283,8 +311,12 @@ class PyTorchInspector:
         """
         if not self.state.attached:
             raise NotAttachedError("tick_batch() needs a model; call attach(model) first")
-        self.state.hooks.run_before_step(None)
-        self.state.hooks.run_after_step(None)
+        hooks = self.state.hooks
+        self._schedule.by_hand()
+        hooks.enter(perf_counter())
+        hooks.run_before_step(None)
+        hooks.run_after_step(None)
+        hooks.leave()
 
     def _step_too_long(self) -> None:
         """Bring to the history what a loop without steps has read, so that it does not pile up."""
@@ -293,10 +325,13 @@ class PyTorchInspector:
 
     def _settle(self, *, wait: bool = True) -> None:
         """Bring what waits on the device to the history."""
+        began, finished_s = perf_counter(), self.state.buffer.finished_s
         self.state.buffer.flush(wait=wait)
-        if not self._arrivals.settle(self._clock.seconds):
-            return
-        self._step_log.note_stages(self._history, self.specs)
+        came = self._arrivals.settle(self._clock.second_of)
+        if came:
+            self._step_log.note_stages(self._history, self.specs, came)
+            self._clock.forget_seconds(max(map(max, came.values())))
+        self._schedule.meter.note_history(perf_counter() - began, self.state.buffer.finished_s - finished_s)
         if self._history.columns != self._columns_shown:
             self._show_layout()
 
@@ -332,7 +367,7 @@ class PyTorchInspector:
         self._call_preprocessor.push_loss(value, train=train, running=running)
 
     def _pushed(self, name: str, value: float) -> None:
-        if self.state.hooks.listening:  # what is pushed at other steps comes at the same place of the loop
+        if self.state.hooks.own.on:  # what is pushed at other steps comes at the same place of the loop
             self._before_step[name] = self.state.in_step or self.state.passes.begun
         takers = [lens for lens in self.lenses if isinstance(lens, LossMetrics)]
         if not takers and not self._told_of_lens:
@@ -341,15 +376,15 @@ class PyTorchInspector:
             warnings.warn(words, NotWatched, stacklevel=4)
         for lens in takers:
             tag = lens.note_metric(name)
-            arrive = partial(self._pushed_arrives, tag, name)
             self.state.buffer.push(
                 torch.tensor([value], dtype=torch.float64, device="cpu"),
-                arrive,
+                Told(partial(self._pushed_arrives, tag, name)),
+                (name,),
                 evaluation=not self._before_step.get(name),
             )
 
     def _pushed_arrives(self, tag: str, name: str, values: list[float], step: int) -> None:
-        self._arrivals.emit(tag, [name], values, step)
+        self._arrivals.emit(tag, (name,), values, step)
 
     # ------------------------------------------------------------------ epochs
 
@@ -373,6 +408,8 @@ class PyTorchInspector:
             self.state.tick()
         else:
             self.state.counter = epoch
+        self.state.hooks.skip(0, None, until=0.0)
+        self._schedule.again()
         with self._faults.border(None):
             self.visualizer.refresh(force=True)
 
@@ -448,6 +485,8 @@ class PyTorchInspector:
 
     def status(self) -> Status:
         """Where the run stands: state, epoch, step, phase, rate, elapsed time, faults, events, what is not watched."""
+        if not self._refreshing and not self.state.buffer.idle:
+            self._settle(wait=False)
         series = {spec.tag: self._history[spec.tag] for spec in self.specs if spec.tag in self._history}
         memory = ((spec.tag, lens.memory_of(spec.tag)) for lens in self.lenses for spec in lens.specs)
         return self._clock.status(
@@ -456,7 +495,21 @@ class PyTorchInspector:
             stages=tuple((tag, kept.stage) for tag, kept in series.items() if kept.stage),
             memory_bytes=tuple((tag, size) for tag, size in memory if size),
             unwatched=tuple(self._watch.unwatched),
+            overhead=self.overhead,
         )
+
+    @property
+    def overhead(self) -> Overhead:
+        """What watching costs, over the newest steps, by lens.
+
+        The fraction is of the time that training would take without: at 0.05 an hour becomes an hour and three minutes.
+
+        Examples
+        --------
+        >>> PyTorchInspector(visualizer="dummy", max_overhead=0.02).overhead.max_fraction
+        0.02
+        """
+        return self._schedule.overhead
 
     @property
     def watched(self) -> list[ModuleInfo]:
@@ -468,7 +521,7 @@ class PyTorchInspector:
         --------
         >>> import torch
         >>> model = torch.nn.MultiheadAttention(4, 2)
-        >>> for module in PyTorchInspector(module=model, visualizer="dummy").watched:
+        >>> for module in PyTorchInspector(module=model, visualizer="dummy", every=1).watched:
         ...     print(module.name, "|", module.note)
         MultiheadAttention |
         out_proj | its parameters are read by the attention, which never calls it
@@ -496,6 +549,7 @@ class PyTorchInspector:
         if self.state.attached and self._clock.state == "live":
             self._settle()
             self._clock.stop("finished")
+            self.state.hooks.skip(0, None, until=0.0)
             self.visualizer.finish()
 
     def _declare(self) -> None:

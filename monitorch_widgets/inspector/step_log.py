@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch.optim import Optimizer
@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from monitorch_widgets.errors import NotWatched
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.history import History
+from monitorch_widgets.preprocessor import Told
 from monitorch_widgets.values import ChartSpec
 
 from .arrivals import Arrivals
@@ -41,6 +42,8 @@ class StepLog:
         self._never_a_step = 0
         self._told = False
         self._taken: dict[int, StepTaken] = {}
+        self._noted: dict[str, StepTaken] = {}
+        self._overflows = Told(self._overflow_known)
         state.passes.on_dropped = self._dropped
 
     def saw_step(self, optimizer: Optimizer | None) -> None:
@@ -51,20 +54,23 @@ class StepLog:
         )
         overflow = getattr(optimizer, "found_inf", None)  # a gradient scaler leaves it to a fused optimizer
         if isinstance(overflow, torch.Tensor):
-            self._state.buffer.push(overflow.detach().reshape(1).float(), self._overflow_known)
+            self._state.buffer.push(overflow.detach().reshape(1).float(), self._overflows, ("overflow",))
 
-    def note_stages(self, history: History, specs: Iterable[ChartSpec]) -> None:
-        """Tell each series how the newest step that has arrived went."""
+    def note_stages(self, history: History, specs: Iterable[ChartSpec], came: Mapping[str, Iterable[int]]) -> None:
+        """Tell each series how the steps went whose readings have come."""
         for spec in specs:
-            series = history.declare(spec.tag)
-            if series.newest_step in self._taken:
-                series.note_stage(series.newest_step, stage_of(spec, self._taken[series.newest_step]))
+            for step in came.get(spec.tag, ()):
+                taken = self._taken.get(step)
+                if taken is not None and taken != self._noted.get(spec.tag):
+                    self._noted[spec.tag] = taken
+                    history.declare(spec.tag).note_stage(step, stage_of(spec, taken))
         for step in sorted(self._taken)[:-_LATE]:
             del self._taken[step]
 
     def clear(self) -> None:
         """Forget the steps; events stay."""
         self._taken.clear()
+        self._noted.clear()
 
     def _overflow_known(self, values: list[float], step: int) -> None:
         if values[0] > 0:

@@ -133,7 +133,7 @@ class Watch:
         notes = {known.key: known.info.note for known in self._known}
         if self._steps < _PATIENCE:
             return notes
-        heard = {known.key: self._hooks.by_key(known.key) for known in self._known if known.called}
+        heard = {known.key: self._hooks.worn.by_key(known.key) for known in self._known if known.called}
         told = {key: listeners.note for key, listeners in heard.items() if listeners is not None}
         unseen = told and set(told.values()) == {NOT_CALLED}
         return {**notes, **{key: _UNSEEN if unseen else note for key, note in told.items()}}

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from torch import nn
 
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.preprocessor import AbstractPreprocessor
+from monitorch_widgets.preprocessor.deferred import Floats
 from monitorch_widgets.values import ChartSpec
 
 if TYPE_CHECKING:
     from monitorch_widgets.visualizer import AbstractVisualizer
 
-Emit = Callable[[str, Sequence[str], Sequence[float], int], None]
+Emit = Callable[[str, Sequence[str], Sequence[float] | Floats, int | Sequence[int]], None]
+"""Takes readings of a tag: names of modules and values of one length, and one step for all, or one for each."""
+
+
+Stride = int | Literal["auto"] | None
+"""How often a lens listens: to every n-th step, as the budget allows, or as the inspector does."""
 
 
 class AbstractLens(ABC):
@@ -25,6 +32,22 @@ class AbstractLens(ABC):
     :meth:`register_non_leaf_module` in model order; at the end of an epoch: :meth:`start_sync`,
     :meth:`finish_sync`, :meth:`finalize_epoch`, :meth:`vizualize` and :meth:`reset_epoch`.
     """
+
+    every: Stride = None
+    """Listens to every n-th step; None leaves it to the inspector."""
+
+    @property
+    def pairs(self) -> bool:
+        """Whether it compares a step with the one before, and so listens to two in a row."""
+        return False
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether it reads forward passes of an evaluation too."""
+        return False
+
+    def steps_left_out(self) -> None:
+        """Note that steps were left out before the one that comes; nothing by default."""
 
     @abstractmethod
     def register_leaf_module(self, module: nn.Module, module_name: str, inspector_state: InspectorState) -> None:
@@ -91,3 +114,36 @@ class AbstractLens(ABC):
     def memory_bytes(self) -> int:
         """Memory that copies of tensors take, in bytes."""
         return sum(self.memory_of(spec.tag) for spec in self.specs)
+
+
+def checked_stride(argument: str, every: object) -> int | Literal["auto"]:
+    """Check how often to listen: ``"auto"``, or every n-th step.
+
+    Raises
+    ------
+    ArgumentError
+        For another word, and below 1.
+    ArgumentTypeError
+        For anything else.
+    """
+    if every == "auto":
+        return "auto"
+    if isinstance(every, str):
+        raise ArgumentError(
+            f"expected {argument} to be 'auto' or a number of steps; received {every!r}. Use 'auto' or 1."
+        )
+    return checked_steps(argument, every)
+
+
+def checked_lens_stride(every: object) -> Stride:
+    """Check the argument `every` of a lens; errors as for :func:`checked_stride`."""
+    return None if every is None else checked_stride("every", every)
+
+
+def checked_steps(argument: str, steps: object) -> int:
+    """Check a number of steps, at least 1; errors as for :func:`checked_stride`."""
+    if not isinstance(steps, int) or isinstance(steps, bool):
+        raise ArgumentTypeError(f"expected {argument} to be 'auto' or an integer of at least 1; received {steps!r}")
+    if steps < 1:
+        raise ArgumentError(f"expected {argument} to be at least 1; received {steps}. Use 1 to listen to each step.")
+    return steps

@@ -37,12 +37,7 @@ _METRICS = About("Metrics as the loop pushes them.", "Improving, then steady.", 
 
 
 class _LossGatherer(FeedForwardGatherer):
-    """Sees losses of its own model: another watched model may use the same loss module.
-
-    At every step, since evaluation comes between two of them.
-    """
-
-    ALWAYS = True
+    """Sees losses of its own model: another watched model may use the same loss module."""
 
     def __call__(self, name: str, module: nn.Module, layer_input: Any, layer_output: Any) -> None:
         if self.inspector_state is not None and self.inspector_state.has_loss(module):
@@ -196,8 +191,8 @@ class LossMetrics(AbstractLens):
         if self._preprocessor is None or self._loss_fn is None:
             return
 
-        def arrived(names: Any, rows: Any, step: int) -> None:
-            emit(self.tag_of("Loss"), names, [row[0] for row in rows], step)
+        def arrived(names: Any, values: Any, steps: Any) -> None:
+            emit(self.tag_of("Loss"), names, values[:, 0], steps)
 
         self._preprocessor.listener = arrived
         inspector_state.losses.add(id(self._loss_fn))

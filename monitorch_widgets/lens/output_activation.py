@@ -12,6 +12,7 @@ from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
 from monitorch_widgets.preprocessor import OutputActivation as OutputActivationPreprocessor
 from monitorch_widgets.values import About
 
+from .abstract_lens import Stride, checked_lens_stride
 from .output_lens import OUTPUT_EMPTY, OUTPUT_STAGE, OutputLens
 from .rates import BIG, SMALL, RateAggregation, Rates, checked_window, rate_spec, worst
 from .reading_lens import Chart
@@ -80,6 +81,8 @@ class OutputActivation(OutputLens):
         so small on its way through 0, which says nothing of a single value and does not matter for death.
     dead_window : int
         Number of training passes in a row that a neuron has to be dead for the lasting death rate.
+    every : int or "auto", optional
+        Listen to every n-th step, or as the budget allows; by default as the inspector does.
 
     Raises
     ------
@@ -94,7 +97,7 @@ class OutputActivation(OutputLens):
     >>> from monitorch_widgets import PyTorchInspector
     >>> net = nn.Sequential(nn.Linear(1, 2), nn.ReLU())
     >>> _ = nn.init.zeros_(net[0].weight), net[0].bias.data.copy_(torch.tensor([-1.0, 1.0]))  # the first one is dead
-    >>> inspector = PyTorchInspector([OutputActivation(dead_window=2)], module=net, visualizer="dummy")
+    >>> inspector = PyTorchInspector([OutputActivation(dead_window=2)], module=net, visualizer="dummy", every=1)
     >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.0)
     >>> for _ in range(3):
     ...     _ = net(torch.ones(4, 1))
@@ -125,8 +128,12 @@ class OutputActivation(OutputLens):
         death_aggregation: str = "mean",
         smooth_threshold: float = 0.01,
         dead_window: int = 50,
+        every: Stride = None,
     ) -> None:
-        super().__init__(activation=activation, dropout=dropout, include=include, exclude=exclude)
+        super().__init__(
+            activation=activation, dropout=dropout, include=include, exclude=exclude, evaluates=record_eval
+        )
+        self.every = checked_lens_stride(every)
         self._aggregation = RateAggregation.of(activation_aggregation, death_aggregation)
         window = checked_window("dead_window", dead_window)
         self._forward = OutputActivationPreprocessor(

@@ -10,6 +10,7 @@ from monitorch_widgets.gatherer import BackwardGatherer, InspectorState
 from monitorch_widgets.preprocessor import OutputGradientGeometry as OutputGradientGeometryPreprocessor
 from monitorch_widgets.values import About, ChartSpec
 
+from .abstract_lens import Stride, checked_lens_stride
 from .module_distinction import isactivation
 from .reading_lens import Aggregation, Chart, GeometryLens
 
@@ -51,6 +52,9 @@ class OutputGradientGeometry(GeometryLens):
         ``"std"``, ``"IQR"``.
     range_aggregation : str or iterable of str, optional
         Bands: ``"std"``, ``"Q1-Q3"``, ``"min-max"``.
+    every : int or "auto", optional
+        Listen to every n-th step, or as the budget allows; by default as the inspector does. With correlations, to that
+        step and the one after it.
 
     Raises
     ------
@@ -63,7 +67,7 @@ class OutputGradientGeometry(GeometryLens):
     >>> from monitorch_widgets import PyTorchInspector
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
     >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    >>> inspector = PyTorchInspector([OutputGradientGeometry()], module=net, visualizer="dummy")
+    >>> inspector = PyTorchInspector([OutputGradientGeometry()], module=net, visualizer="dummy", every=1)
     >>> for _ in range(3):
     ...     optimizer.zero_grad()
     ...     net(torch.ones(2, 4)).sum().backward()
@@ -84,8 +88,10 @@ class OutputGradientGeometry(GeometryLens):
         skip_activation: bool = True,
         line_aggregation: str | Iterable[str] = "mean",
         range_aggregation: str | Iterable[str] | None = ("std", "min-max"),
+        every: Stride = None,
     ) -> None:
         super().__init__(Aggregation.of(line_aggregation, range_aggregation), log_scale)
+        self.every = checked_lens_stride(every)
         self._skip_activation = skip_activation
         self._preprocessor = OutputGradientGeometryPreprocessor(
             inplace=inplace, normalize=normalize_by_size, correlation=compute_correlation

@@ -36,12 +36,19 @@ class OutputLens(ReadingLens):
         dropout: bool,
         include: Iterable[type[nn.Module]],
         exclude: Iterable[type[nn.Module]],
+        evaluates: bool,
     ) -> None:
         super().__init__()
+        self._evaluates = evaluates
         self._activation = activation
         self._dropout = dropout
         self._include = _classes("include", include)
         self._exclude = _classes("exclude", exclude)
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether it reads forward passes of an evaluation too."""
+        return self._evaluates
 
     def register_leaf_module(self, module: nn.Module, module_name: str, inspector_state: InspectorState) -> None:
         """Watch the module's output, if it is among the chosen ones."""

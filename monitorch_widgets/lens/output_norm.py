@@ -12,6 +12,7 @@ from monitorch_widgets.numerical import POINTS, aggregations, extract_point
 from monitorch_widgets.preprocessor import OutputNorm as OutputNormPreprocessor
 from monitorch_widgets.values import About, ChartSpec, TagAttributes, TagType
 
+from .abstract_lens import Stride, checked_lens_stride
 from .output_lens import OUTPUT_EMPTY, OUTPUT_STAGE, OutputLens
 from .reading_lens import Aggregation, Chart, LineData, RangeData
 
@@ -55,6 +56,8 @@ class OutputNorm(OutputLens):
         Aggregation that is compared; by default the first line.
     line_aggregation, range_aggregation : str or iterable of str
         Lines and bands of the epoch figures, shown first.
+    every : int or "auto", optional
+        Listen to every n-th step, or as the budget allows; by default as the inspector does.
 
     Raises
     ------
@@ -79,8 +82,10 @@ class OutputNorm(OutputLens):
         comparison_aggregation: str | None = None,
         line_aggregation: str | Iterable[str] = "mean",
         range_aggregation: str | Iterable[str] | None = ("std", "min-max"),
+        every: Stride = None,
     ) -> None:
-        super().__init__(activation=activation, dropout=True, include=include, exclude=exclude)
+        super().__init__(activation=activation, dropout=True, include=include, exclude=exclude, evaluates=record_eval)
+        self.every = checked_lens_stride(every)
         self._aggregation = Aggregation.of(line_aggregation, range_aggregation)
         self._forward = OutputNormPreprocessor(
             normalize_by_size, inplace, record_eval, evaluation_from_grad, channel_last

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from monitorch_widgets.preprocessor import ParameterCond as ParameterCondPreprocessor
 from monitorch_widgets.values import About, ChartSpec
 
+from .abstract_lens import Stride
 from .parameter_numbers import ParameterNumbersLens
 
 _ABOUT = About(
@@ -46,7 +47,7 @@ class ParameterCond(ParameterNumbersLens):
         parameters: str | Iterable[str] = "weight",
         log_scale: bool = True,
         aggregation_method: str = "mean",
-        every: int = 50,
+        every: Stride = 50,
     ) -> None:
         super().__init__(
             lambda: ParameterCondPreprocessor([], inplace),
@@ -65,7 +66,7 @@ class ParameterCond(ParameterNumbersLens):
             log=self._log_scale,
             bands=(),
             moment="update",
-            stage=f"as applied: the parameter after every {self._every} optimizer steps",
+            stage="as applied: the parameter after the optimizer step",
             about=_ABOUT,
             empty="No optimizer step yet.",
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from monitorch_widgets.preprocessor import TensorPreprocessor
+from monitorch_widgets.preprocessor.kinds import KindsPreprocessor
 from monitorch_widgets.values import About, ChartSpec, Moment
 
 from .parameter_lens import ParameterLens
@@ -31,11 +31,9 @@ class ParameterGeometryLens(ParameterLens, GeometryLens):
     def __init__(self, aggregation: Aggregation, log_scale: bool, parameters: str | Iterable[str]) -> None:
         super().__init__(parameters, aggregation=aggregation, log_scale=log_scale)
 
-    def _build(
-        self, preprocessors: Mapping[str, TensorPreprocessor], words: Wording, unit: str, correlation: bool
-    ) -> None:
-        self._preprocessors = dict(preprocessors)
-        for parameter, preprocessor in preprocessors.items():
+    def _build(self, make: Callable[[], KindsPreprocessor], words: Wording, unit: str, correlation: bool) -> None:
+        self._measure_with(make)
+        for parameter, preprocessor in self._preprocessors.items():
             size = self._spec(parameter, words.what, words, unit=unit, log=self._log_scale)
             self.charts.append(Chart(size, preprocessor))
             if correlation:

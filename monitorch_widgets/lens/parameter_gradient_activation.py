@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from monitorch_widgets.gatherer import InspectorState, ParameterGradientsGatherer
-from monitorch_widgets.preprocessor import GradientActivation, TensorPreprocessor
+from monitorch_widgets.preprocessor import GradientActivation
+from monitorch_widgets.preprocessor.kinds import KindsPreprocessor
 from monitorch_widgets.values import About
 
+from .abstract_lens import Stride, checked_lens_stride
 from .parameter_lens import GRADIENT_EMPTY, GRADIENT_STAGE, ParameterLens
 from .rates import BIG, SMALL, RateAggregation, Rates, checked_window, rate_spec, worst
 from .reading_lens import Chart
@@ -61,6 +63,8 @@ class ParameterGradientActivation(ParameterLens):
         Aggregation of each rate over the epoch.
     dead_window : int
         Number of steps in a row that a neuron has to be without gradient for the lasting death rate.
+    every : int or "auto", optional
+        Listen to every n-th step, or as the budget allows; by default as the inspector does.
 
     Raises
     ------
@@ -75,7 +79,7 @@ class ParameterGradientActivation(ParameterLens):
     >>> from monitorch_widgets import PyTorchInspector
     >>> net = nn.Linear(1, 2)
     >>> lens = ParameterGradientActivation(parameters="weight", dead_window=2)
-    >>> inspector = PyTorchInspector([lens], module=net, visualizer="dummy")
+    >>> inspector = PyTorchInspector([lens], module=net, visualizer="dummy", every=1)
     >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     >>> for _ in range(3):
     ...     net(torch.ones(4, 1))[:, 0].sum().backward()  # the second neuron takes no part
@@ -94,14 +98,14 @@ class ParameterGradientActivation(ParameterLens):
         activation_aggregation: str = "mean",
         death_aggregation: str = "mean",
         dead_window: int = 50,
+        every: Stride = None,
     ) -> None:
         super().__init__(parameters)
+        self.every = checked_lens_stride(every)
         self._aggregation = RateAggregation.of(activation_aggregation, death_aggregation)
         self._warning_plot = warning_plot
         self._window = checked_window("dead_window", dead_window)
-        self._preprocessors = {
-            name: GradientActivation(True, inplace, window=self._window) for name in self._parameters
-        }
+        self._measure_with(lambda: GradientActivation(True, inplace, window=self._window))
         self._rates: dict[str, Rates] = {}
         self.charts = [chart for name in self._preprocessors for chart in self._charts(name)]
 
@@ -123,9 +127,7 @@ class ParameterGradientActivation(ParameterLens):
             for channel, (tag, heading, about, empty) in enumerate(panels)
         ]
 
-    def _gatherer(
-        self, preprocessor: TensorPreprocessor, inspector_state: InspectorState
-    ) -> ParameterGradientsGatherer:
+    def _gatherer(self, preprocessor: KindsPreprocessor, inspector_state: InspectorState) -> ParameterGradientsGatherer:
         return ParameterGradientsGatherer([preprocessor], inspector_state)
 
     def _announces(self, parameter: nn.Parameter) -> bool:

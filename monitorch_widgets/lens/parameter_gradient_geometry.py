@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from torch import nn
 
 from monitorch_widgets.gatherer import InspectorState, ParameterGradientsGatherer
-from monitorch_widgets.preprocessor import GradientGeometry, TensorPreprocessor
+from monitorch_widgets.preprocessor import GradientGeometry
+from monitorch_widgets.preprocessor.kinds import KindsPreprocessor
 from monitorch_widgets.values import About
 
+from .abstract_lens import Stride, checked_lens_stride
 from .parameter_geometry import ParameterGeometryLens, Wording
 from .parameter_lens import GRADIENT_EMPTY, GRADIENT_STAGE
 from .reading_lens import Aggregation
@@ -54,6 +56,9 @@ class ParameterGradientGeometry(ParameterGeometryLens):
         are no biases, like ``weight_ih_l0`` or ``cls_token``; ``"bias"`` for ``bias_ih_l0`` and the like too.
     line_aggregation, range_aggregation : str or iterable of str
         Lines and bands of the epoch figures, shown first.
+    every : int or "auto", optional
+        Listen to every n-th step, or as the budget allows; by default as the inspector does. With correlations, to that
+        step and the one after it.
 
     Raises
     ------
@@ -70,18 +75,18 @@ class ParameterGradientGeometry(ParameterGeometryLens):
         parameters: str | Iterable[str] = ("weight", "bias"),
         line_aggregation: str | Iterable[str] = "mean",
         range_aggregation: str | Iterable[str] | None = ("std", "min-max"),
+        every: Stride = None,
     ) -> None:
         super().__init__(Aggregation.of(line_aggregation, range_aggregation), log_scale, parameters)
+        self.every = checked_lens_stride(every)
         self._build(
-            {p: GradientGeometry(compute_correlation, normalize_by_size, inplace) for p in self._parameters},
+            lambda: GradientGeometry(compute_correlation, normalize_by_size, inplace),
             _WORDS,
             "RMS" if normalize_by_size else "L2",
             compute_correlation,
         )
 
-    def _gatherer(
-        self, preprocessor: TensorPreprocessor, inspector_state: InspectorState
-    ) -> ParameterGradientsGatherer:
+    def _gatherer(self, preprocessor: KindsPreprocessor, inspector_state: InspectorState) -> ParameterGradientsGatherer:
         return ParameterGradientsGatherer([preprocessor], inspector_state)
 
     def _announces(self, parameter: nn.Parameter) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, NotWatched, unknown_name
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.gatherer.parameters_seen import ParametersGatherer
-from monitorch_widgets.preprocessor import TensorPreprocessor
+from monitorch_widgets.preprocessor.kinds import KindsPreprocessor, of_kind
 
 from .abstract_lens import Emit
 from .reading_lens import ReadingLens
@@ -24,16 +24,18 @@ GRADIENT_EMPTY = "No optimizer step yet. Loops without an optimizer call inspect
 
 
 class ParameterLens(ReadingLens):
-    """Base of lenses of parameters: one preprocessor and one gatherer for each parameter name, serving all modules.
+    """Base of lenses of parameters: one preprocessor for each parameter name, serving all modules.
 
-    A subclass fills :attr:`_preprocessors` and makes gatherers.
+    Parameters of all names are seen by one gatherer and measured in one go, by a preprocessor that hands its readings
+    on to the others. A subclass calls :meth:`_measure_with` and makes the gatherer.
     """
 
     def __init__(self, parameters: str | Iterable[str], **others: Any) -> None:
         super().__init__(**others)
         self._parameters = parameter_names(parameters)
-        self._preprocessors: dict[str, TensorPreprocessor] = {}
-        self._by_parameter: dict[str, ParametersGatherer] = {}
+        self._preprocessors: dict[str, KindsPreprocessor] = {}
+        self._measuring: KindsPreprocessor
+        self._seen: ParametersGatherer | None = None
         self._watched: set[int] = set()  # ids of parameters: a tied one is measured under its first name
 
     @property
@@ -41,35 +43,61 @@ class ParameterLens(ReadingLens):
         """Names of the parameters, one or more panels each."""
         return self._parameters
 
+    def _measure_with(self, make: Callable[[], KindsPreprocessor]) -> None:
+        """Make the preprocessors."""
+        self._preprocessors = {parameter: make() for parameter in self._parameters}
+        self._measuring = make()
+        self._measuring.serve(self._preprocessors)
+
     @abstractmethod
-    def _gatherer(self, preprocessor: TensorPreprocessor, inspector_state: InspectorState) -> ParametersGatherer:
-        """Make the gatherer of a parameter name."""
+    def _gatherer(self, preprocessor: KindsPreprocessor, inspector_state: InspectorState) -> ParametersGatherer:
+        """Make the gatherer."""
 
     def _announces(self, parameter: nn.Parameter) -> bool:
         """Whether a parameter has its place in the panel from the beginning; others appear with their first reading."""
         return True
 
     def prepare(self, inspector_state: InspectorState, emit: Emit) -> None:
-        """Make the gatherers."""
+        """Make the gatherer."""
         super().prepare(inspector_state, emit)
-        self._by_parameter = {name: self._gatherer(p, inspector_state) for name, p in self._preprocessors.items()}
-        self._gatherers = list(self._by_parameter.values())
+        self._seen = self._gatherer(self._measuring, inspector_state)
+        self._gatherers = [self._seen]
         self._watched.clear()
 
     def register_leaf_module(self, module: nn.Module, module_name: str, inspector_state: InspectorState) -> None:
         """Watch the module's own parameters that go by the chosen names."""
         for own in own_parameters(module, module_name):
             wanted = own.wanted_by(self._parameters)
-            if wanted is None or id(own.parameter) in self._watched:
+            if wanted is None or self._seen is None or id(own.parameter) in self._watched:
                 continue
             self._watched.add(id(own.parameter))
             series = own.series(wanted)
-            self._by_parameter[wanted].watch(series, own.holder, own.name)
+            self._seen.watch(of_kind(wanted, series), own.holder, own.name)
             self._note_series(self._preprocessors[wanted], series, announced=self._announces(own.parameter))
 
     def register_non_leaf_module(self, module: nn.Module, module_name: str, inspector_state: InspectorState) -> None:
         """Watch the module's own parameters that go by the chosen names."""
         self.register_leaf_module(module, module_name, inspector_state)
+
+    def steps_left_out(self) -> None:
+        """Compare what comes with nothing before it."""
+        self._measuring.steps_left_out()
+
+    def memory_of(self, tag: str) -> int:
+        """Memory that copies of tensors take for one panel, in bytes; a preprocessor's count at its last number."""
+        last = {id(chart.preprocessor): chart.spec.tag for chart in self.charts}
+        kinds = [kind for kind, preprocessor in self._preprocessors.items() if last[id(preprocessor)] == tag]
+        return sum(self._measuring.memory_under(of_kind(kind)) for kind in kinds)
+
+    def release(self) -> None:
+        """Stop watching; figures of the epoch, and what later readings are compared with, stay."""
+        super().release()
+        self._seen = None
+
+    def detach_from_module(self) -> None:
+        """Stop watching; drop copies of tensors and the figures of the running epoch."""
+        super().detach_from_module()
+        self._measuring.forget()
 
 
 def warn_of_unknown(lens: ParameterLens, model: nn.Module) -> None:

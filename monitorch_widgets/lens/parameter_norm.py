@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from monitorch_widgets.preprocessor import ParameterNorm as ParameterNormPreprocessor
 from monitorch_widgets.values import About, ChartSpec
 
+from .abstract_lens import Stride
 from .parameter_numbers import ParameterNumbersLens
 
 _ABOUT = About(
@@ -34,6 +35,8 @@ class ParameterNorm(ParameterNumbersLens):
         Add each module's share of the sum to the epoch figures.
     aggregation_method : str
         Aggregation over the measurements of an epoch.
+    every : int or "auto", optional
+        Listen to every n-th step, or as the budget allows; by default as the inspector does.
 
     Raises
     ------
@@ -49,6 +52,7 @@ class ParameterNorm(ParameterNumbersLens):
         log_scale: bool = False,
         comparison_plot: bool = True,
         aggregation_method: str = "mean",
+        every: Stride = None,
     ) -> None:
         self._unit = "RMS" if normalize_by_size else "L2"
         super().__init__(
@@ -57,7 +61,7 @@ class ParameterNorm(ParameterNumbersLens):
             aggregation_method,
             log_scale,
             comparison_plot,
-            every=1,
+            every=every,
         )
 
     def _spec(self, parameter: str) -> ChartSpec:

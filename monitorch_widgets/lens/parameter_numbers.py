@@ -6,35 +6,22 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, check_choice
+from torch import Tensor
+
+from monitorch_widgets.errors import check_choice
 from monitorch_widgets.gatherer import InspectorState, ParameterStepsGatherer
 from monitorch_widgets.numerical import POINTS, extract_point
-from monitorch_widgets.preprocessor import TensorPreprocessor
+from monitorch_widgets.preprocessor.kinds import KindsPreprocessor, kind_and_name
 from monitorch_widgets.preprocessor.parameter import ParameterNumbers
 from monitorch_widgets.values import ChartSpec, TagAttributes, TagType
 
-from .abstract_lens import Emit
+from .abstract_lens import Emit, Stride, checked_lens_stride
 from .output_norm import shares
 from .parameter_lens import ParameterLens
 from .reading_lens import Chart, LineData
 
 if TYPE_CHECKING:
-    from torch.optim import Optimizer
-
     from monitorch_widgets.visualizer import AbstractVisualizer
-
-
-class EveryNthStep(ParameterStepsGatherer):
-    """Sees parameters after every n-th optimizer step."""
-
-    def __init__(self, preprocessors: list[TensorPreprocessor], inspector_state: InspectorState, every: int) -> None:
-        super().__init__(preprocessors, inspector_state)
-        self._every = every
-
-    def __call__(self, optimizer: Optimizer | None = None) -> None:
-        """Hand on the parameters, if it is their turn."""
-        if self.inspector_state is not None and self.inspector_state.buffer.step % self._every == 0:
-            super().__call__(optimizer)
 
 
 class ParameterNumbersLens(ParameterLens):
@@ -50,14 +37,14 @@ class ParameterNumbersLens(ParameterLens):
         aggregation_method: str,
         log_scale: bool,
         comparison_plot: bool,
-        every: int,
+        every: Stride,
     ) -> None:
         super().__init__(parameters)
         self._method = check_choice("aggregation", aggregation_method, POINTS)
         self._log_scale = log_scale
         self._comparison_plot = comparison_plot
-        self._every = _stride(every)
-        self._preprocessors = {parameter: make() for parameter in self._parameters}
+        self.every = checked_lens_stride(every)
+        self._measure_with(make)
         self._ends = {parameter: make() for parameter in self._parameters}
         self._data: dict[str, LineData] = {}
         self._comparisons: dict[str, OrderedDict[str, float]] = {}
@@ -78,8 +65,8 @@ class ParameterNumbersLens(ParameterLens):
         for preprocessor in self._ends.values():
             preprocessor.buffer = inspector_state.buffer
 
-    def _gatherer(self, preprocessor: TensorPreprocessor, inspector_state: InspectorState) -> EveryNthStep:
-        return EveryNthStep([preprocessor], inspector_state, self._every)
+    def _gatherer(self, preprocessor: KindsPreprocessor, inspector_state: InspectorState) -> ParameterStepsGatherer:
+        return ParameterStepsGatherer([preprocessor], inspector_state)
 
     def introduce_tags(self, visualizer: AbstractVisualizer) -> None:
         """Tell a visualizer about the numbers and their comparison."""
@@ -93,10 +80,14 @@ class ParameterNumbersLens(ParameterLens):
 
     def collect_data(self) -> None:
         """Measure the parameters as they are now, for the figures of the epoch."""
-        for parameter, gatherer in self._by_parameter.items():
-            names, tensors = gatherer.now()
-            if names:
-                self._ends[parameter].process_tensors(names, tensors)
+        found: dict[str, tuple[list[str], list[Tensor]]] = {}
+        for key, tensor in zip(*(self._seen.now() if self._seen else ((), ())), strict=True):
+            kind, name = kind_and_name(key)
+            names, tensors = found.setdefault(kind, ([], []))
+            names.append(name)
+            tensors.append(tensor)
+        for kind, (names, tensors) in found.items():
+            self._ends[kind].process_tensors(names, tensors)
 
     def finalize_epoch(self) -> None:
         """Measure, and aggregate over what was measured since the last reset."""
@@ -127,11 +118,4 @@ class ParameterNumbersLens(ParameterLens):
         self._data, self._comparisons = {}, {}
         for preprocessor in self._ends.values():
             preprocessor.reset()
-
-
-def _stride(every: object) -> int:
-    if not isinstance(every, int) or isinstance(every, bool):
-        raise ArgumentTypeError(f"expected every to be an integer of at least 1; received {every!r}")
-    if every < 1:
-        raise ArgumentError(f"expected every to be at least 1 (each step); received {every}")
-    return every
+            preprocessor.forget()

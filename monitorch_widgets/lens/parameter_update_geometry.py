@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from monitorch_widgets.preprocessor import ParameterDifferenceGeometry
 from monitorch_widgets.values import About
 
+from .abstract_lens import Stride, checked_lens_stride
 from .parameter_geometry import Wording
 from .reading_lens import Aggregation
 from .update_lens import UPDATE_EMPTY, UPDATE_STAGE, UpdateLens
@@ -56,6 +57,9 @@ class ParameterUpdateGeometry(UpdateLens):
         are no biases, like ``weight_ih_l0`` or ``cls_token``; ``"bias"`` for ``bias_ih_l0`` and the like too.
     line_aggregation, range_aggregation : str or iterable of str
         Lines and bands of the epoch figures, shown first.
+    every : int or "auto", optional
+        Listen to every n-th step, or as the budget allows; by default as the inspector does. With correlations, to that
+        step and the one after it.
 
     Raises
     ------
@@ -75,10 +79,12 @@ class ParameterUpdateGeometry(UpdateLens):
         parameters: str | Iterable[str] = ("weight", "bias"),
         line_aggregation: str | Iterable[str] = "mean",
         range_aggregation: str | Iterable[str] | None = ("std", "min-max"),
+        every: Stride = None,
     ) -> None:
         super().__init__(optimizer, Aggregation.of(line_aggregation, range_aggregation), log_scale, parameters)
+        self.every = checked_lens_stride(every)
         self._build(
-            {p: ParameterDifferenceGeometry(compute_correlation, normalize_by_size, inplace) for p in self._parameters},
+            lambda: ParameterDifferenceGeometry(compute_correlation, normalize_by_size, inplace),
             _WORDS,
             "RMS" if normalize_by_size else "L2",
             compute_correlation,

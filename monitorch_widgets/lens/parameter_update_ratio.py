@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from monitorch_widgets.preprocessor import ParameterUpdateRatio as ParameterUpdateRatioPreprocessor
 from monitorch_widgets.values import About
 
+from .abstract_lens import Stride, checked_lens_stride
 from .parameter_geometry import Wording
 from .reading_lens import Aggregation
 from .update_lens import UPDATE_EMPTY, UPDATE_STAGE, UpdateLens
@@ -55,6 +56,8 @@ class ParameterUpdateRatio(UpdateLens):
         are no biases, like ``weight_ih_l0`` or ``cls_token``; ``"bias"`` for ``bias_ih_l0`` and the like too.
     line_aggregation, range_aggregation : str or iterable of str
         Lines and bands of the epoch figures, shown first.
+    every : int or "auto", optional
+        Listen to every n-th step, or as the budget allows; by default as the inspector does.
 
     Raises
     ------
@@ -73,7 +76,8 @@ class ParameterUpdateRatio(UpdateLens):
     >>> from monitorch_widgets import PyTorchInspector
     >>> net = torch.nn.Linear(1, 1, bias=False)
     >>> _ = torch.nn.init.constant_(net.weight, 2.0)
-    >>> inspector = PyTorchInspector([ParameterUpdateRatio(parameters="weight")], module=net, visualizer="dummy")
+    >>> lens = ParameterUpdateRatio(parameters="weight", every=1)
+    >>> inspector = PyTorchInspector([lens], module=net, visualizer="dummy")
     >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.5)
     >>> for _ in range(2):
     ...     optimizer.zero_grad()
@@ -91,10 +95,12 @@ class ParameterUpdateRatio(UpdateLens):
         parameters: str | Iterable[str] = ("weight", "bias"),
         line_aggregation: str | Iterable[str] = "mean",
         range_aggregation: str | Iterable[str] | None = ("std", "min-max"),
+        every: Stride = None,
     ) -> None:
         super().__init__(optimizer, Aggregation.of(line_aggregation, range_aggregation), log_scale, parameters)
+        self.every = checked_lens_stride(every)
         self._build(
-            {name: ParameterUpdateRatioPreprocessor(inplace) for name in self._parameters},
+            lambda: ParameterUpdateRatioPreprocessor(inplace),
             _WORDS,
             "update / parameter",
             correlation=False,

@@ -19,6 +19,7 @@ from monitorch_widgets.numerical import (
     parse_range_name,
 )
 from monitorch_widgets.preprocessor import DeferredPreprocessor
+from monitorch_widgets.preprocessor.deferred import Floats
 from monitorch_widgets.values import ChartSpec, TagAttributes, TagType
 
 from .abstract_lens import AbstractLens, Emit
@@ -106,6 +107,16 @@ class ReadingLens(AbstractLens):
         """The preprocessors behind the charts, each once."""
         return list({id(chart.preprocessor): chart.preprocessor for chart in self.charts}.values())
 
+    @property
+    def pairs(self) -> bool:
+        """Whether it compares a step with the one before, and so listens to two in a row."""
+        return any(chart.spec.kind == "correlation" for chart in self.charts)
+
+    def steps_left_out(self) -> None:
+        """Compare what comes with nothing before it."""
+        for preprocessor in self.preprocessors:
+            preprocessor.steps_left_out()
+
     def memory_of(self, tag: str) -> int:
         """Memory that copies of tensors take for one panel, in bytes.
 
@@ -125,12 +136,12 @@ class ReadingLens(AbstractLens):
         emit: Emit,
         preprocessor: DeferredPreprocessor,
         names: Sequence[str],
-        rows: Sequence[Sequence[float]],
-        step: int,
+        values: Floats,
+        steps: Sequence[int],
     ) -> None:
         for chart in self.charts:
             if chart.preprocessor is preprocessor:
-                emit(chart.spec.tag, names, [row[chart.channel] for row in rows], step)
+                emit(chart.spec.tag, names, values[:, chart.channel], steps)
 
     def series_of(self, tag: str) -> list[str]:
         """Names of the modules that are watched under `tag`, in model order."""

@@ -9,7 +9,8 @@ from torch.optim import Optimizer
 
 from monitorch_widgets.errors import ArgumentTypeError
 from monitorch_widgets.gatherer import InspectorState, ParameterChangesGatherer
-from monitorch_widgets.preprocessor import DifferencePreprocessor, TensorPreprocessor
+from monitorch_widgets.preprocessor import DifferencePreprocessor
+from monitorch_widgets.preprocessor.kinds import KindsPreprocessor, of_kind
 
 from .parameter_geometry import ParameterGeometryLens
 from .reading_lens import Aggregation
@@ -39,7 +40,7 @@ class UpdateLens(ParameterGeometryLens):
         super().__init__(aggregation, log_scale, parameters)
         self.optimizer = optimizer
 
-    def _gatherer(self, preprocessor: TensorPreprocessor, inspector_state: InspectorState) -> ParameterChangesGatherer:
+    def _gatherer(self, preprocessor: KindsPreprocessor, inspector_state: InspectorState) -> ParameterChangesGatherer:
         return ParameterChangesGatherer([cast(DifferencePreprocessor, preprocessor)], inspector_state, self.optimizer)
 
     def inspect_update(self) -> None:
@@ -57,14 +58,7 @@ class UpdateLens(ParameterGeometryLens):
         A copy of a parameter counts at the lens that took it, in the panel of sizes.
         """
         sizes = {chart.spec.tag: chart.preprocessor for chart in self.charts if chart.channel == 0}
-        taken = [
-            gatherer.memory_bytes
-            for name, gatherer in self._by_parameter.items()
-            if isinstance(gatherer, ParameterChangesGatherer) and self._preprocessors[name] is sizes.get(tag)
-        ]
+        kinds = [kind for kind, preprocessor in self._preprocessors.items() if preprocessor is sizes.get(tag)]
+        seen = self._seen
+        taken = [seen.memory_under(of_kind(k)) for k in kinds] if isinstance(seen, ParameterChangesGatherer) else []
         return super().memory_of(tag) + sum(taken)
-
-    def release(self) -> None:
-        """Stop watching; figures of the epoch, and updates that later ones are compared with, stay."""
-        super().release()
-        self._by_parameter = {}

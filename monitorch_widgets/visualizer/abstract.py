@@ -110,6 +110,11 @@ class AbstractVisualizer(ABC):
     def attached(self) -> None:
         """Learn that the modules or the panels have changed."""
 
+    @property
+    def live(self) -> bool:
+        """Whether somebody may be looking while the model trains, so that news have to come some times a second."""
+        return False
+
     def refresh(self, force: bool = False) -> None:
         """Show what is new if it is time to; costs microseconds when it is not.
 

@@ -23,7 +23,7 @@ def lenses() -> list[AbstractLens]:
 def watched() -> tuple[nn.Linear, PyTorchInspector]:
     torch.manual_seed(0)
     model = nn.Linear(4, 2)
-    return model, PyTorchInspector(lenses(), module=model, visualizer="dummy", strict=True)
+    return model, PyTorchInspector(lenses(), module=model, visualizer="dummy", strict=True, every=1)
 
 
 @pytest.mark.parametrize("keyword", [False, True])

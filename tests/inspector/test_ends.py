@@ -207,14 +207,14 @@ def test_attached_twice_to_one_model_it_reads_once() -> None:
 
 def test_the_context_manager_detaches_on_an_exception() -> None:
     model = nn.Linear(2, 2)
-    with pytest.raises(KeyboardInterrupt), PyTorchInspector(module=model, visualizer="dummy"):
+    with pytest.raises(KeyboardInterrupt), PyTorchInspector(module=model, visualizer="dummy", every=1):
         raise KeyboardInterrupt
     assert hooks_on(model) == 0 and optimizer_hooks() == 0
 
 
 def test_hooks_of_a_forgotten_inspector_do_nothing_and_go_with_the_next_one() -> None:
     model = nn.Linear(2, 2)
-    forgotten = weakref.ref(PyTorchInspector(module=model, visualizer="dummy", strict=True))
+    forgotten = weakref.ref(PyTorchInspector(module=model, visualizer="dummy", strict=True, every=1))
     gc.collect()
     assert forgotten() is None
     run(model, 1)
@@ -224,7 +224,7 @@ def test_hooks_of_a_forgotten_inspector_do_nothing_and_go_with_the_next_one() ->
 
 def test_garbage_collected_within_a_step_does_not_disturb_it() -> None:
     model = nn.Linear(2, 2)
-    PyTorchInspector(module=model, visualizer="dummy")
+    PyTorchInspector(module=model, visualizer="dummy", every=1)
 
     def collect(*args: Any) -> None:
         gc.collect()

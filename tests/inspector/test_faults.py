@@ -19,7 +19,7 @@ class BrokenThird(Broken):
 
 def test_a_fault_mutes_its_lens_and_nothing_else() -> None:
     model = nn.Linear(2, 2)
-    inspector = PyTorchInspector([BrokenThird(), OutputGradientGeometry()], module=model, visualizer="dummy")
+    inspector = PyTorchInspector([BrokenThird(), OutputGradientGeometry()], module=model, visualizer="dummy", every=1)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         run(model)
@@ -36,7 +36,7 @@ def test_a_fault_mutes_its_lens_and_nothing_else() -> None:
 
 def test_strict_raises() -> None:
     model = nn.Linear(2, 2)
-    inspector = PyTorchInspector([BrokenThird()], module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([BrokenThird()], module=model, visualizer="dummy", strict=True, every=1)
     with pytest.raises(ZeroDivisionError):
         run(model)
     inspector.detach()
@@ -49,7 +49,7 @@ def test_a_fault_at_the_end_of_an_epoch_stays_inside() -> None:
             raise RuntimeError("late")
 
     model = nn.Linear(2, 2)
-    inspector = PyTorchInspector([Late(), OutputActivation()], module=model, visualizer="dummy")
+    inspector = PyTorchInspector([Late(), OutputActivation()], module=model, visualizer="dummy", every=1)
     run(model)
     with pytest.warns(UserWarning, match="Late"):
         inspector.tick_epoch()

@@ -28,7 +28,7 @@ def small() -> nn.Sequential:
 
 def watch(model: nn.Module, strict: bool = True, **how: Any) -> PyTorchInspector:
     lenses = [LossMetrics(), OutputNorm(), OutputGradientGeometry(), ParameterGradientGeometry(parameters="weight")]
-    return PyTorchInspector(lenses, module=model, visualizer="dummy", strict=strict, **how)
+    return PyTorchInspector(lenses, module=model, visualizer="dummy", strict=strict, **{"every": 1, **how})
 
 
 def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor | None = None) -> None:
@@ -138,7 +138,7 @@ def test_a_loss_inside_the_model_keeps_its_name_there() -> None:
     model = small()
     model.loss = nn.MSELoss()  # type: ignore[assignment]
     lenses = [LossMetrics(loss_fn=model.loss), OutputNorm()]
-    inspector = PyTorchInspector(lenses, module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector(lenses, module=model, visualizer="dummy", strict=True, every=1)
     model.loss(torch.ones(2), torch.zeros(2))
     series = inspector.history["Output Norm"]
     assert series.modules == ["0", "1", "2", "loss"] and np.isfinite(series.values[0, 3])
@@ -209,10 +209,10 @@ def test_a_fault_of_the_inspector_itself_stops_no_run() -> None:
 
 def test_a_lens_works_for_one_inspector_at_a_time() -> None:
     lens, first, second = OutputNorm(), small(), small()
-    one = PyTorchInspector([lens], module=first, visualizer="dummy", strict=True)
+    one = PyTorchInspector([lens], module=first, visualizer="dummy", strict=True, every=1)
     step(first, sgd(first))
     with pytest.warns(NotWatched, match="OutputNorm was in use by another inspector"):
-        two = PyTorchInspector([lens], module=second, visualizer="dummy", strict=True)
+        two = PyTorchInspector([lens], module=second, visualizer="dummy", strict=True, every=1)
     step(second, sgd(second))
     assert not one.state.attached and one.history["Output Norm"].rows == two.history["Output Norm"].rows == 1
 
@@ -237,15 +237,15 @@ def test_two_optimizers_of_one_backward_pass_tell_the_same_stage() -> None:
 
 def test_steps_within_a_backward_pass_are_one() -> None:
     model = small()
-    inspector = watch(model, every=2)
+    inspector = watch(model, every=4)
     made = {parameter: torch.optim.SGD([parameter], lr=0.01) for parameter in model.parameters()}
     for parameter, optimizer in made.items():
         parameter.register_post_accumulate_grad_hook(lambda _, optimizer=optimizer: optimizer.step())
-    for _ in range(4):
+    for _ in range(6):
         model.zero_grad()
         model(torch.randn(3, 4)).sum().backward()
-    assert inspector.status().step == 4
-    assert list(inspector.history[NORM].steps) == [0, 2] and np.isfinite(inspector.history[NORM].values).all()
+    assert inspector.status().step == 6
+    assert list(inspector.history[NORM].steps) == [0, 1, 4, 5] and np.isfinite(inspector.history[NORM].values).all()
 
 
 def test_ids_of_parameters_that_are_gone_are_no_parameters() -> None:
@@ -373,8 +373,8 @@ def test_each_metric_has_its_own_place_in_the_loop() -> None:
 
 def test_a_lens_does_not_go_back_to_an_older_inspector_unseen() -> None:
     lens, first, second = OutputNorm(), small(), small()
-    one = PyTorchInspector([lens], module=first, visualizer="dummy", strict=True).detach()
-    two = PyTorchInspector([lens], module=second, visualizer="dummy", strict=True)
+    one = PyTorchInspector([lens], module=first, visualizer="dummy", strict=True, every=1).detach()
+    two = PyTorchInspector([lens], module=second, visualizer="dummy", strict=True, every=1)
     with pytest.warns(NotWatched, match="in use by another"):
         one.attach(first)
     assert one.state.attached and not two.state.attached

@@ -114,7 +114,7 @@ def chosen(lines: list[tuple[str, int]]) -> list[int]:
 
 def checked(kind: str, stop: int) -> str:
     """What is wrong after an interrupt at one line; empty for nothing."""
-    optimizer_hooks_of_ours._followers.clear()  # what an earlier line has left, which is not collected meanwhile
+    optimizer_hooks_of_ours._followers = ()  # what an earlier line has left, which is not collected meanwhile
     optimizer_hooks_of_ours.leave_optimizers()
     scene = prepared(kind)
     lines = Lines(stop)

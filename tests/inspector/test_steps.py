@@ -38,7 +38,7 @@ def train(model: nn.Module, steps: int, loss_fn: nn.Module | None = None, lr: fl
 
 def test_each_step_yields_one_reading_per_module_and_tag() -> None:
     model = small()
-    inspector = PyTorchInspector(module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector(module=model, visualizer="dummy", strict=True, every=1)
     train(model, 7)
     for tag, modules in (("Output Norm", 3), ("Output Gradient Norm", 2), ("Weight Gradient Norm", 2)):
         series = inspector.history[tag]
@@ -49,7 +49,7 @@ def test_each_step_yields_one_reading_per_module_and_tag() -> None:
 
 def test_one_transfer_a_step_and_none_in_a_hook(monkeypatch) -> None:
     model = small()
-    inspector = PyTorchInspector(module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector(module=model, visualizer="dummy", strict=True, every=1)
     pulled = []
     for name in ("item", "tolist", "cpu", "numpy", "__float__", "__bool__"):
         plain = getattr(torch.Tensor, name)
@@ -59,14 +59,16 @@ def test_one_transfer_a_step_and_none_in_a_hook(monkeypatch) -> None:
             lambda self, *a, _plain=plain, _name=name, **k: (pulled.append(_name), _plain(self, *a, **k))[1],
         )
     train(model, 5)
+    transfers = inspector.state.buffer.transfers
     monkeypatch.undo()
-    assert inspector.state.buffer.transfers == 5
-    assert pulled.count("cpu") == 5 and pulled.count("tolist") == 5 and len(pulled) == 10
+    assert 1 <= transfers <= 5  # what waits is brought over some times a second
+    assert sorted(pulled) == ["cpu"] * transfers + ["numpy"] * transfers
+    assert inspector.history["Output Norm"].rows == 5
 
 
 def test_gradients_are_read_as_the_optimizer_uses_them() -> None:
     model = small()
-    inspector = PyTorchInspector([ParameterGradientGeometry()], module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([ParameterGradientGeometry()], module=model, visualizer="dummy", strict=True, every=1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     expected = []
     for _ in range(3):
@@ -81,7 +83,7 @@ def test_gradients_are_read_as_the_optimizer_uses_them() -> None:
 
 def test_updates_are_those_of_the_step_from_the_first_one_on() -> None:
     model = small()
-    inspector = PyTorchInspector([ParameterUpdateGeometry()], module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([ParameterUpdateGeometry()], module=model, visualizer="dummy", strict=True, every=1)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
     expected, updates = [], []
     for _ in range(4):
@@ -102,7 +104,7 @@ def test_updates_are_those_of_the_step_from_the_first_one_on() -> None:
 def test_correlation_carries_over_epochs_and_has_no_first_value() -> None:
     model = nn.Linear(2, 1, bias=False)
     lens = OutputGradientGeometry()
-    inspector = PyTorchInspector([lens], module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([lens], module=model, visualizer="dummy", strict=True, every=1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for _ in inspector.range(3):
         for _ in range(4):
@@ -117,7 +119,7 @@ def test_correlation_carries_over_epochs_and_has_no_first_value() -> None:
 
 def test_other_models_and_their_optimizers_do_not_count() -> None:
     model, other = small(), small()
-    inspector = PyTorchInspector(module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector(module=model, visualizer="dummy", strict=True, every=1)
     train(other, 3)
     assert inspector.status().step == 0 and not inspector.history.tags
     train(model, 2)  # an optimizer made after attach
@@ -126,7 +128,9 @@ def test_other_models_and_their_optimizers_do_not_count() -> None:
 
 def test_two_optimizers_read_their_own_parameters() -> None:
     model = small()
-    inspector = PyTorchInspector([ParameterGradientGeometry(parameters="weight")], module=model, visualizer="dummy")
+    inspector = PyTorchInspector(
+        [ParameterGradientGeometry(parameters="weight")], module=model, visualizer="dummy", every=1
+    )
     first = torch.optim.SGD(model[0].parameters(), lr=0.1)
     second = torch.optim.SGD(model[2].parameters(), lr=0.1)
     model(torch.randn(4, 3)).pow(2).mean().backward()
@@ -138,7 +142,9 @@ def test_two_optimizers_read_their_own_parameters() -> None:
 
 def test_nan_leaves_a_gap_and_poisons_nothing() -> None:
     model = small()
-    inspector = PyTorchInspector([OutputNorm(), OutputActivation()], module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector(
+        [OutputNorm(), OutputActivation()], module=model, visualizer="dummy", strict=True, every=1
+    )
     for bad in (0.0, math.nan, math.inf, 0.0):
         model(torch.ones(4, 3) + bad)
         torch.optim.SGD(model.parameters(), lr=0.0).step()  # without gradients: the weights stay as they are
@@ -151,7 +157,7 @@ def test_nan_leaves_a_gap_and_poisons_nothing() -> None:
 def test_evaluation_is_not_counted_and_belongs_to_the_step_before() -> None:
     model, loss_fn = small(), nn.MSELoss()
     inspector = PyTorchInspector(
-        [LossMetrics(loss_fn=loss_fn), OutputNorm()], module=model, visualizer="dummy", strict=True
+        [LossMetrics(loss_fn=loss_fn), OutputNorm()], module=model, visualizer="dummy", strict=True, every=1
     )
     train(model, 3, loss_fn)
     model.eval()
@@ -170,14 +176,16 @@ def test_evaluation_is_not_counted_and_belongs_to_the_step_before() -> None:
 
 def test_record_eval_measures_evaluation_too() -> None:
     model = small().eval()
-    inspector = PyTorchInspector([OutputNorm(record_eval=True)], module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([OutputNorm(record_eval=True)], module=model, visualizer="dummy", strict=True, every=1)
     model(torch.randn(4, 3))
     assert inspector.history["Output Norm"].rows == 1
 
 
 def test_pushed_losses_and_metrics() -> None:
     model = small()
-    inspector = PyTorchInspector([LossMetrics(metrics=["accuracy"])], module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector(
+        [LossMetrics(metrics=["accuracy"])], module=model, visualizer="dummy", strict=True, every=1
+    )
     for value in (1.0, 0.5):
         train(model, 1)
         inspector.push_loss(value, train=True)
@@ -194,7 +202,7 @@ def test_pushed_losses_and_metrics() -> None:
 
 def test_metrics_without_a_loss() -> None:
     inspector = PyTorchInspector(
-        [LossMetrics(metrics="f1", metrics_range="min-max")], module=small(), visualizer="dummy", strict=True
+        [LossMetrics(metrics="f1", metrics_range="min-max")], module=small(), visualizer="dummy", strict=True, every=1
     )
     inspector.push_metric("f1", 0.5)
     inspector.push_metric("f1", 0.7)
@@ -206,7 +214,7 @@ def test_metrics_without_a_loss() -> None:
 
 def test_inactive_epochs_are_passed_over() -> None:
     model = small()
-    inspector = PyTorchInspector([OutputNorm()], module=model, visualizer="dummy", is_active_fn=2, strict=True)
+    inspector = PyTorchInspector([OutputNorm()], module=model, visualizer="dummy", is_active_fn=2, strict=True, every=1)
     for _ in inspector.range(4):
         train(model, 3)
     series = inspector.history["Output Norm"]
@@ -220,7 +228,7 @@ def test_every_nth_step() -> None:
     )
     train(model, 8)
     assert inspector.history["Output Norm"].steps.tolist() == [0, 3, 6]
-    assert inspector.history["Weight Update Norm"].steps.tolist() == [0, 3, 6]
+    assert inspector.history["Weight Update Norm"].steps.tolist() == [0, 1, 3, 4, 6, 7]  # correlations need neighbours
     assert inspector.status().step == 8
 
 
@@ -242,6 +250,7 @@ def test_a_loop_without_an_optimizer_ticks_by_itself() -> None:
         module=model,
         visualizer="dummy",
         strict=True,
+        every=1,
     )
     for _ in range(3):
         model.zero_grad()
@@ -266,7 +275,7 @@ def test_tick_batch_needs_a_model() -> None:
 def test_parameters_of_any_name_and_without_bias() -> None:
     model = nn.ModuleDict({"rnn": nn.LSTM(2, 3), "head": nn.Linear(3, 1, bias=False)})
     inspector = PyTorchInspector(
-        [ParameterGradientGeometry(parameters="weight")], module=model, visualizer="dummy", strict=True
+        [ParameterGradientGeometry(parameters="weight")], module=model, visualizer="dummy", strict=True, every=1
     )
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     model["head"](model["rnn"](torch.randn(4, 2, 2))[0]).sum().backward()
@@ -278,7 +287,7 @@ def test_parameters_of_any_name_and_without_bias() -> None:
 
 
 def test_activations_are_named_as_such_and_every_leaf_is_watched() -> None:
-    inspector = PyTorchInspector([OutputNorm()], module=small(), visualizer="dummy")
+    inspector = PyTorchInspector([OutputNorm()], module=small(), visualizer="dummy", every=1)
     assert [(info.name, info.activation) for info in inspector.modules] == [("0", False), ("1", True), ("2", False)]
 
 
@@ -286,7 +295,7 @@ def test_depth_and_prefix() -> None:
     model = nn.ModuleDict({"body": nn.Sequential(nn.Linear(2, 2), nn.ReLU()), "head": nn.Linear(2, 1)})
 
     def names(**how) -> list[str]:
-        inspector = PyTorchInspector([OutputNorm()], module=model, visualizer="dummy", **how)
+        inspector = PyTorchInspector([OutputNorm()], module=model, visualizer="dummy", every=1, **how)
         return inspector.history._series["Output Norm"].modules
 
     assert names() == ["body.0", "body.1", "head"]
@@ -344,12 +353,12 @@ def test_bad_lens_arguments_raise_at_construction(make) -> None:
 def test_two_watched_models_that_share_a_loss_module_are_kept_apart() -> None:
     loss_fn = nn.MSELoss()
     first, second = small(), small()
-    one = PyTorchInspector([LossMetrics(loss_fn=loss_fn)], module=first, visualizer="dummy", strict=True)
+    one = PyTorchInspector([LossMetrics(loss_fn=loss_fn)], module=first, visualizer="dummy", strict=True, every=1)
     train(first, 3, loss_fn)
     with torch.no_grad():
         loss_fn(first(torch.ones(4, 3)), torch.ones(4, 1))
     before = one.history["Loss"].values.copy()
-    two = PyTorchInspector([LossMetrics(loss_fn=loss_fn)], module=second, visualizer="dummy", strict=True)
+    two = PyTorchInspector([LossMetrics(loss_fn=loss_fn)], module=second, visualizer="dummy", strict=True, every=1)
     train(second, 4, loss_fn)
     np.testing.assert_array_equal(one.history["Loss"].values, before)
     assert two.history["Loss"].rows == 4
@@ -357,7 +366,7 @@ def test_two_watched_models_that_share_a_loss_module_are_kept_apart() -> None:
 
 def test_series_with_names_of_their_own_stand_behind_their_module() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.TransformerEncoderLayer(2, 1, 4), nn.Linear(2, 2))
-    inspector = PyTorchInspector(module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector(module=model, visualizer="dummy", strict=True, every=1)
     names = [info.name for info in inspector.modules]
     assert names.index("1.self_attn.in_proj_weight") == names.index("1.self_attn") + 1
     assert names[0] == "0" and names[-1] == "2"
@@ -368,7 +377,7 @@ def test_time_between_two_runs_does_not_count() -> None:
     from monitorch_widgets.inspector.clock import Clock
 
     now = [0.0]
-    clock = Clock(InspectorState(), 1, lambda: now[0])
+    clock = Clock(InspectorState(), lambda: now[0])
     for at, act in ((1.0, clock.finish_step), (3.0, lambda: clock.stop("finished")), (50.0, clock.finish_step)):
         now[0] = at
         act()
@@ -381,7 +390,9 @@ def test_time_between_two_runs_does_not_count() -> None:
 
 
 def test_another_model_has_its_own_modules() -> None:
-    inspector = PyTorchInspector([OutputNorm()], module=nn.Sequential(nn.Linear(2, 2)), visualizer="dummy", strict=True)
+    inspector = PyTorchInspector(
+        [OutputNorm()], module=nn.Sequential(nn.Linear(2, 2)), visualizer="dummy", strict=True, every=1
+    )
     inspector.state.buffer.flush()
     other = nn.ModuleDict({f"conv{i}": nn.Linear(2, 2) for i in (1, 10)})
     inspector.attach(other)
@@ -391,7 +402,7 @@ def test_another_model_has_its_own_modules() -> None:
 def test_an_update_is_measured_on_demand() -> None:
     model = nn.Linear(1, 1, bias=False)
     lens = ParameterUpdateGeometry(None)
-    inspector = PyTorchInspector([lens], module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([lens], module=model, visualizer="dummy", strict=True, every=1)
     lens.inspect_update()
     with torch.no_grad():
         model.weight += 3
@@ -403,7 +414,7 @@ def test_an_update_is_measured_on_demand() -> None:
 def test_a_compiled_model_goes_by_its_own_names() -> None:
     model = small()
     compiled = torch.compile(model, backend="eager")
-    inspector = PyTorchInspector([OutputNorm()], module=compiled, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([OutputNorm()], module=compiled, visualizer="dummy", strict=True, every=1)
     compiled(torch.randn(4, 3)).sum().backward()
     torch.optim.SGD(model.parameters(), lr=0.1).step()
     series = inspector.history["Output Norm"]

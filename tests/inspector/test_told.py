@@ -33,7 +33,7 @@ def test_a_model_in_the_place_of_the_lenses(model: nn.Module) -> None:
 
 
 def test_a_loss_that_no_lens_takes() -> None:
-    inspector = PyTorchInspector([OutputNorm()], module=small(), visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([OutputNorm()], module=small(), visualizer="dummy", strict=True, every=1)
     with pytest.warns(NotWatched, match=r"'train_loss' was pushed.*LossMetrics\(\)"):
         inspector.push_loss(1.0, train=True)
     inspector.push_loss(1.0, train=True)  # told once
@@ -41,7 +41,7 @@ def test_a_loss_that_no_lens_takes() -> None:
 
 def test_a_loop_without_an_optimizer_is_told_of_tick_batch() -> None:
     model = small()
-    inspector = PyTorchInspector([OutputNorm()], module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([OutputNorm()], module=model, visualizer="dummy", strict=True, every=1)
     with pytest.warns(NotWatched, match=r"inspector\.tick_batch\(\)"):
         descend(model, 60)
     (event,) = inspector.status().events
@@ -50,7 +50,7 @@ def test_a_loop_without_an_optimizer_is_told_of_tick_batch() -> None:
 
 def test_two_forward_passes_of_one_backward_pass_are_counted_in_the_stage() -> None:
     model = small()
-    inspector = PyTorchInspector([OutputNorm()], module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([OutputNorm()], module=model, visualizer="dummy", strict=True, every=1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     with torch.no_grad():
         model(torch.randn(3, 4))
@@ -73,7 +73,7 @@ def test_calls_of_a_module_stand_in_order() -> None:
             return self.head(self.fc(self.fc(self.fc(x))))
 
     model = Thrice()
-    inspector = PyTorchInspector([OutputGradientGeometry()], module=model, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([OutputGradientGeometry()], module=model, visualizer="dummy", strict=True, every=1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     model(torch.randn(3, 4)).sum().backward()
     optimizer.step()

@@ -57,7 +57,7 @@ class Weird(nn.Module):
 
 def watch(model: nn.Module, **how: Any) -> PyTorchInspector:
     lenses = [OutputNorm(), OutputGradientGeometry(), ParameterGradientGeometry(), ParameterNorm()]
-    return PyTorchInspector(lenses, module=model, visualizer="dummy", strict=True, **how)
+    return PyTorchInspector(lenses, module=model, visualizer="dummy", strict=True, **{"every": 1, **how})
 
 
 def train(model: nn.Module, steps: int, run: Any = None) -> None:

@@ -24,7 +24,7 @@ class Given(nn.Module):
 
 
 def watch(model: nn.Module, lens: Any, **arguments: Any) -> PyTorchInspector:
-    return PyTorchInspector([lens], module=model, visualizer="dummy", strict=True, **arguments)
+    return PyTorchInspector([lens], module=model, visualizer="dummy", strict=True, **{"every": 1, **arguments})
 
 
 def shown(inspector: PyTorchInspector, tag: str, series: str | None = None) -> list[float]:

@@ -51,7 +51,7 @@ def test_a_panel_explains_itself(make) -> None:
 
 def test_every_panel_gets_readings_and_every_epoch_figures(make) -> None:
     lens, net = make(), model()
-    inspector = PyTorchInspector([lens], module=net, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([lens], module=net, visualizer="dummy", strict=True, every=1)
     for _ in inspector.range(2):
         train(net, 51)
     for spec in lens.specs:
@@ -62,7 +62,7 @@ def test_every_panel_gets_readings_and_every_epoch_figures(make) -> None:
 
 def test_the_same_lens_watches_one_model_after_the_other(make) -> None:
     lens, first, second = make(), model(), model()
-    inspector = PyTorchInspector([lens], module=first, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([lens], module=first, visualizer="dummy", strict=True, every=1)
     train(first, 2)
     inspector.attach(second)
     rows = inspector.history[lens.specs[0].tag].rows
@@ -75,14 +75,14 @@ def test_the_same_lens_watches_one_model_after_the_other(make) -> None:
 
 
 def test_an_epoch_without_a_step_has_no_figures_and_no_fault(make) -> None:
-    inspector = PyTorchInspector([make()], module=model(), visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([make()], module=model(), visualizer="dummy", strict=True, every=1)
     inspector.tick_epoch()
     inspector.tick_epoch()
 
 
 def test_copies_of_tensors_are_counted_and_go_with_detach(make) -> None:
     lens, net = make(), model()
-    inspector = PyTorchInspector([lens], module=net, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([lens], module=net, visualizer="dummy", strict=True, every=1)
     train(net, 2)
     keeps = any("Correlation" in spec.tag or "Ratio" in spec.tag for spec in lens.specs)
     assert (lens.memory_bytes > 0) == keeps
@@ -91,7 +91,7 @@ def test_copies_of_tensors_are_counted_and_go_with_detach(make) -> None:
 
 
 def test_a_lens_without_a_loss_or_metric_is_calm() -> None:
-    inspector = PyTorchInspector([lenses.LossMetrics()], module=model(), visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([lenses.LossMetrics()], module=model(), visualizer="dummy", strict=True, every=1)
     inspector.tick_epoch()
     assert inspector.history["Loss"].rows == 0
 
@@ -99,7 +99,7 @@ def test_a_lens_without_a_loss_or_metric_is_calm() -> None:
 def test_aggregations_may_come_from_a_generator() -> None:
     lens = lenses.OutputGradientGeometry(line_aggregation=(name for name in ("mean", "median")), range_aggregation=None)
     net = model()
-    inspector = PyTorchInspector([lens], module=net, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([lens], module=net, visualizer="dummy", strict=True, every=1)
     for _ in inspector.range(2):
         train(net, 3)
     figures = inspector.history["Output Gradient Norm"].epochs[2]
@@ -109,7 +109,7 @@ def test_aggregations_may_come_from_a_generator() -> None:
 def test_quantiles_work_with_running_statistics() -> None:
     lens = lenses.OutputNorm(line_aggregation=["median", "Q1", "Q3", "IQR"], range_aggregation="Q1-Q3")
     net = model()
-    inspector = PyTorchInspector([lens], module=net, visualizer="dummy", strict=True)
+    inspector = PyTorchInspector([lens], module=net, visualizer="dummy", strict=True, every=1)
     train(net, 9)
     inspector.tick_epoch()
     figures = inspector.history["Output Norm"].epochs[1]
@@ -119,7 +119,7 @@ def test_quantiles_work_with_running_statistics() -> None:
 
 def test_activations_can_be_left_out_and_classes_chosen() -> None:
     def watched(lens: AbstractLens) -> list[str]:
-        inspector = PyTorchInspector([lens], module=model(), visualizer="dummy")
+        inspector = PyTorchInspector([lens], module=model(), visualizer="dummy", every=1)
         return [info.name for info in inspector.modules]
 
     assert watched(lenses.OutputGradientGeometry()) == ["0", "2"]
@@ -166,7 +166,7 @@ def test_a_lens_of_ones_own_in_monitorchs_manner(capsys) -> None:
         def reset_epoch(self) -> None:
             pass
 
-    inspector = PyTorchInspector([Depth()], module=model(), visualizer=PrintVisualizer(), strict=True)
+    inspector = PyTorchInspector([Depth()], module=model(), visualizer=PrintVisualizer(), strict=True, every=1)
     inspector.tick_epoch()
     assert inspector.history["Depth"].epochs[1].values["2"] == {"depth": 2.0}
     assert "Depth" in capsys.readouterr().out
@@ -174,4 +174,6 @@ def test_a_lens_of_ones_own_in_monitorchs_manner(capsys) -> None:
 
 def test_a_parameter_name_that_no_module_has_is_told() -> None:
     with pytest.warns(NotWatched, match="'wieght'.*Did you mean 'weight'"):
-        PyTorchInspector([lenses.ParameterNorm(parameters=["wieght", "bias"])], module=model(), visualizer="dummy")
+        PyTorchInspector(
+            [lenses.ParameterNorm(parameters=["wieght", "bias"])], module=model(), visualizer="dummy", every=1
+        )

@@ -59,7 +59,7 @@ def series(model: nn.Module, names: Sequence[str] | str, name: str = "model") ->
 
 
 def watch(model: nn.Module, lens: Any, **arguments: Any) -> PyTorchInspector:
-    return PyTorchInspector([lens], module=model, visualizer="dummy", strict=True, **arguments)
+    return PyTorchInspector([lens], module=model, visualizer="dummy", strict=True, **{"every": 1, **arguments})
 
 
 def train(model: nn.Module, steps: int, width: int = 4) -> None:

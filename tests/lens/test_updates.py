@@ -27,9 +27,14 @@ def both(**arguments: Any) -> list[AbstractLens]:
     return [ParameterUpdateGeometry(**arguments), ParameterUpdateRatio(**arguments)]
 
 
+def alone() -> list[AbstractLens]:
+    """The same, without correlations, which would need neighbours."""
+    return [ParameterUpdateGeometry(compute_correlation=False), ParameterUpdateRatio()]
+
+
 def watch(model: nn.Module, lenses: list[AbstractLens] | None = None, **arguments: Any) -> PyTorchInspector:
     arguments = {"strict": True, "visualizer": "dummy", **arguments}
-    return PyTorchInspector(lenses or both(), module=model, **arguments)
+    return PyTorchInspector(lenses or both(), module=model, **{"every": 1, **arguments})
 
 
 def exact(parameter: Tensor) -> Tensor:
@@ -103,7 +108,7 @@ def test_what_the_loop_does_between_steps_counts_for_no_step() -> None:
 
 def test_with_a_stride_each_update_is_that_of_one_step() -> None:
     model = small()
-    inspector, optimizer, expected = watch(model, every=3), torch.optim.SGD(model.parameters(), lr=0.1), []
+    inspector, optimizer, expected = watch(model, alone(), every=3), torch.optim.SGD(model.parameters(), lr=0.1), []
     for step in range(8):
         backward(model, optimizer)
         now = measured(model[0].weight, optimizer.step)
@@ -294,7 +299,7 @@ def test_a_lens_that_faults_leaves_the_others_right(monkeypatch: pytest.MonkeyPa
 
     for step in range(3):
         if step == 1:
-            monkeypatch.setattr(lenses[0]._preprocessors["weight"], "process_changes", broken)
+            monkeypatch.setattr(lenses[0]._measuring, "process_changes", broken)
         backward(model, optimizer)
         if step == 1:
             with pytest.warns(LensFault, match="ParameterUpdateGeometry"):
@@ -352,7 +357,7 @@ def test_differences_are_computed_once_in_the_memory_of_the_copies(monkeypatch: 
         backward(model, optimizer)
         optimizer.step()
         assert not inspector.state.changes._measured
-    assert calls == [2, 2] * 3  # weights, and biases
+    assert calls == [4] * 3  # weights and biases
 
 
 def test_no_reference_to_a_parameter_is_kept() -> None:
@@ -393,12 +398,13 @@ def test_ticks_show_the_change_since_the_tick_before(inference: bool) -> None:
 
 
 def test_ticks_that_are_not_listened_to_leave_no_change_of_several_steps() -> None:
-    model = small()
-    inspector = watch(model, every=2)
-    for _ in range(5):
-        by_hand(model)
+    model, expected = small(), []
+    inspector = watch(model, alone(), every=6)
+    for _ in range(14):
+        expected.append(measured(model[0].weight, lambda: by_hand(model)))
         inspector.tick_batch()
-    assert not inspector.history["Weight Update Norm"].rows and not inspector.history["Weight Update Ratio"].rows
+    assert inspector.history["Weight Update Ratio"].steps.tolist() == [1, 7, 13]  # two ticks in a row tell a change
+    assert_shown(inspector, "0", [expected[1], expected[7], expected[13]])
 
 
 def test_a_tick_after_an_optimizers_step_has_no_change_to_show() -> None:

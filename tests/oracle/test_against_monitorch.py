@@ -35,7 +35,7 @@ def reference() -> dict[str, list[Call]]:
 @pytest.fixture(scope="module")
 def ours() -> dict[str, list[Call]]:
     def inspector(lenses: Any, **arguments: Any) -> PyTorchInspector:
-        return PyTorchInspector(lenses, strict=True, **arguments)
+        return PyTorchInspector(lenses, strict=True, **{"every": 1, **arguments})
 
     return {name: watched(case, inspector, lens, AbstractVisualizer) for name, case in CASES.items()}
 

@@ -204,7 +204,7 @@ def test_a_lens_of_one_optimizer_shows_its_updates_only() -> None:
     second = torch.optim.SGD(stage.model[2].parameters(), lr=0.1)
     stage.inspector.detach()
     only = lens.ParameterUpdateRatio(optimizer=second)
-    inspector = type(stage.inspector)([only], module=stage.model, visualizer="dummy", strict=True)
+    inspector = type(stage.inspector)([only], module=stage.model, visualizer="dummy", strict=True, every=1)
     for x, y in batches(2):
         stage.model.zero_grad()
         stage.loss_fn(stage.model(x), y).backward()
