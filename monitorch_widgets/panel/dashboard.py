@@ -21,12 +21,21 @@ from monitorch_widgets.values import ChartSpec, ModuleInfo, Status
 from .charts import Chart, make_chart
 from .esm import page_source, page_style
 from .feed import Feed
-from .payload import Json, nothing, panel_content, snapshot_content, spec_content, status_content
+from .flow import Flow
+from .payload import (
+    SNAPSHOT_BYTES,
+    Json,
+    content_size,
+    nothing,
+    panel_content,
+    snapshot_content,
+    spec_content,
+    status_content,
+)
 from .view import Names, View, adopted_view, carried_view, default_view, merged_view
 
-INTERVAL_S = 0.1
-SHARE = 0.25  # of the wall time that refreshing may take
-PATIENCE_S = 5.0  # until the next attempt, after sending failed
+RETRY_S = 5.0  # until the next attempt, after sending failed
+MIDWAY_BYTES = 2**20  # about how large the whole state may be while a cell runs; at its end it may be larger
 AHEAD = 1000  # by which a view set from Python outdoes clicks that are still on their way here
 
 
@@ -96,6 +105,11 @@ class Dashboard(anywidget.AnyWidget):
         What is on display at first.
     strict : bool
         Raise what goes wrong while sending; otherwise it is told once, and training goes on.
+
+    Attributes
+    ----------
+    spent_s : float
+        Seconds that :meth:`refresh` has taken so far, all calls together.
     """
 
     _esm = page_source()
@@ -111,8 +125,10 @@ class Dashboard(anywidget.AnyWidget):
         self._strict = strict
         self._lock = threading.Lock()
         self._warned = False
-        self._due = 0.0
+        self._flow = Flow()
+        self.spent_s = 0.0
         self._widest = 0
+        self._snapshot_bytes, self._snapshot_size = SNAPSHOT_BYTES, 0
         self._charts: list[Chart] = []
         self._take(subject)
         super().__init__(spec=subject.content, models=self._panels(), view=view or subject.default_view)
@@ -153,7 +169,7 @@ class Dashboard(anywidget.AnyWidget):
     def _take(self, subject: Subject) -> None:
         self._subject = subject
         self._feed = Feed(subject.history, subject.tags)
-        self._feed.seen(status_content(subject.status()))
+        self._feed.seen(subject.status())
         self._torn = False  # a message got lost: only the whole state helps
         self._stale = False  # messages went out that a saved notebook does not have
 
@@ -169,48 +185,74 @@ class Dashboard(anywidget.AnyWidget):
     @property
     def due(self) -> float:
         """Time on the monotonic clock before which :meth:`refresh` does nothing."""
-        return self._due
+        return self._flow.due
+
+    @property
+    def share(self) -> float:
+        """Fraction of the wall time that refreshing may take; between 0 and 1, and may be set."""
+        return self._flow.share
+
+    @share.setter
+    def share(self, share: float) -> None:
+        self._flow.share = min(max(share, 1e-6), 1.0)
 
     def refresh(self, force: bool = False) -> None:
-        """Send what is new, at most ten times a second and a quarter of the time."""
-        started = monotonic()
-        if started < self._due and not force:
+        """Send what is new when the page has taken what was sent, within limits of time and size.
+
+        At most ten times a second and within :attr:`share`. With `force` it is sent at once, unless many were.
+        """
+        began = monotonic()
+        if force:
+            if not self._flow.may_be_forced(began):
+                return
+        elif began < self._flow.due or not self._flow.ready(began):
             return
+        size = 0
         with self._guarded():
-            self._send_new()
+            size = self._send_new()
         ended = monotonic()
-        pause = (ended - started) * (1 - SHARE) / SHARE
-        self._due = max(self._due, started + INTERVAL_S, ended + pause)
+        self.spent_s += ended - began
+        self._flow.sent(began, ended, size)
 
     def finish(self) -> None:
         """Send the whole state if the page got more than the state: saved notebooks keep state, not messages."""
         with self._guarded():
-            if self._stale or self._feed.delta(self._subject.status()) is not None:
+            if self._stale or self._torn or self._feed.delta(self._subject.status()) is not None or self._feed.torn:
                 self.send_whole()
 
-    def send_whole(self) -> None:
-        """Send status and all readings, as state."""
+    def send_whole(self, most_bytes: int = SNAPSHOT_BYTES) -> int:
+        """Send status and all readings, as state, in about `most_bytes`; their size is given back."""
         self._torn = True
-        self._feed.seen(status_content(self._subject.status()))  # before they are read: twice is better than never
-        self.send_state(["status", "snapshot"])
-        self._torn = self._stale = False
+        self._feed.seen(self._subject.status())  # before they are read: twice is better than never
+        self._snapshot_bytes, self._snapshot_size = most_bytes, 0
+        try:
+            self.send_state(["status", "snapshot"])
+        finally:
+            self._snapshot_bytes = SNAPSHOT_BYTES
+        self._torn = False
+        self._stale = most_bytes < SNAPSHOT_BYTES
+        return self._snapshot_size
 
-    def _send_new(self) -> None:
+    def _send_new(self) -> int:
+        """Send what is new; the number of bytes is given back."""
+        delta = None if self._torn else self._feed.delta(self._subject.status())
         if self._torn or self._feed.torn:
-            self.send_whole()
-            return
-        delta = self._feed.delta(self._subject.status())
-        if delta is not None:
-            self._torn = self._stale = True  # until it is out: an interrupt here must lose nothing
-            self.send(delta.content, delta.buffers)
-            self._torn = False
+            return self.send_whole(MIDWAY_BYTES)
+        if delta is None:
+            return 0
+        self._torn = self._stale = True  # until it is out: an interrupt here must lose nothing
+        heard = self._flow.heard
+        self.send({**delta.content, "number": self._flow.next_number(), "heard": heard}, delta.buffers)
+        self._torn = False
+        return delta.size
 
     def _status_content(self) -> Json:
         return status_content(self._subject.status())
 
     def _snapshot_content(self) -> Json:
         """All readings; a saved notebook keeps the paths of all buffers, so the panels never get fewer."""
-        content = snapshot_content(self._subject.history, self._subject.tags)
+        content = snapshot_content(self._subject.history, self._subject.tags, self._snapshot_bytes)
+        self._snapshot_size = content_size(content)
         surplus = self._widest - len(content["panels"])
         content["panels"] += [panel_content(nothing()) for _ in range(surplus)]
         return content
@@ -243,7 +285,7 @@ class Dashboard(anywidget.AnyWidget):
 
     def _complain(self, error: Exception) -> None:
         """Tell once that the page can't be reached, and try again only after a while."""
-        self._due = monotonic() + PATIENCE_S
+        self._flow.hold(monotonic() + RETRY_S)
         if not self._warned:
             self._warned = True
             words = f"the dashboard could not be brought up to date ({type(error).__name__}: {error}); training goes on"
@@ -259,8 +301,10 @@ class Dashboard(anywidget.AnyWidget):
 
     def _received(self, _: object, content: Json, buffers: object) -> None:
         """A message of the page, on whichever thread the kernel hears it; nothing here touches the model."""
-        view = content.get("view")
-        if content.get("type") == "view" and isinstance(view, dict) and isinstance(view.get("seq"), int):
+        view, page, number = (content.get(key) for key in ("view", "page", "number"))
+        if content.get("type") == "taken" and isinstance(page, str) and isinstance(number, int):
+            self._flow.taken(page, number)
+        elif content.get("type") == "view" and isinstance(view, dict) and isinstance(view.get("seq"), int):
             self._adopt(view)
 
     def _adopt(self, view: View) -> None:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from monitorch_widgets.history import CAPACITY, FOLD, MAX_BINS, Bins, History, Rows, Series
+from monitorch_widgets.history import CAPACITY, FOLD, MAX_BINS, STATS, Bins, History, Rows, Series
 from monitorch_widgets.history.bins import fold_rows, merge_pairs
-from monitorch_widgets.values import ChartSpec, ModuleInfo, Status
+from monitorch_widgets.values import ChartSpec, Cost, ModuleInfo, Overhead, Status
 
 SCHEMA = 1
 SNAPSHOT_BYTES = 16 * 2**20
 """About how large the whole state may be: it is sent at the end of each cell and saved with the notebook."""
 FINEST_ROWS = 256  # rows that a snapshot keeps at full detail, however wide the model
+_MOST = np.iinfo(np.int32).max
 
 Json = dict[str, Any]
 
@@ -37,19 +38,52 @@ def spec_content(title: str, specs: Sequence[ChartSpec], modules: Sequence[Modul
 
 def status_content(status: Status) -> Json:
     """Where the run stands, with nothing in it that JSON can't say."""
-    return {field.name: _finite(getattr(status, field.name)) for field in fields(status)} | {
-        "epoch_marks": [list(mark) for mark in status.epoch_marks],
-        "faults": _records(status.faults),
-        "events": _records(status.events),
-        "stages": dict(status.stages),
-        "memory_bytes": dict(status.memory_bytes),
-        "unwatched": _records(status.unwatched),
+    return {name: status_part(status, name) for name in STATUS_PARTS}
+
+
+def status_part(status: Status, name: str) -> Any:
+    """One field of :func:`status_content`."""
+    value = getattr(status, name)
+    write = _WRITERS.get(name)
+    return _finite(value) if write is None else write(value)
+
+
+def overhead_content(overhead: Overhead) -> Json:
+    """What watching costs; what was not measured yet is None."""
+    return {
+        "fraction": _finite(overhead.fraction),
+        "max_fraction": overhead.max_fraction,
+        "every_steps": list(overhead.every_steps),
+        "costs": [_cost_content(cost) for cost in overhead.costs],
+    }
+
+
+def _cost_content(cost: Cost) -> Json:
+    return {
+        "name": cost.name,
+        "tags": list(cost.tags),
+        "every_steps": cost.every_steps,
+        "pairs": cost.pairs,
+        "once_s": _finite(cost.once_s),
+        "fraction": _finite(cost.fraction),
     }
 
 
 def _records(items: Iterable[Any]) -> list[Json]:
     """Records without records in them as dictionaries; this runs ten times a second, where `asdict` is slow."""
     return [{name: getattr(item, name) for name in item.__slots__} for item in items]
+
+
+STATUS_PARTS = tuple(field.name for field in fields(Status))
+_WRITERS: dict[str, Callable[[Any], Any]] = {
+    "epoch_marks": lambda marks: [list(mark) for mark in marks],
+    "faults": _records,
+    "events": _records,
+    "stages": dict,
+    "memory_bytes": dict,
+    "unwatched": _records,
+    "overhead": overhead_content,
+}
 
 
 def series_names(history: History, tag: str) -> list[str]:
@@ -67,13 +101,16 @@ def _finite(value: object) -> object:
 
 def float32(values: npt.NDArray[Any]) -> bytes:
     """Bytes of `values` as float32; what is too large for it becomes its largest number, NaN stays NaN."""
-    largest = np.finfo(np.float32).max
-    return bytes(np.clip(values, -largest, largest).astype(np.float32).data)
+    with np.errstate(over="ignore"):
+        narrow = values.astype(np.float32)
+    if np.isinf(narrow).any():  # seldom, and to look for it is cheaper than to clip
+        narrow = np.nan_to_num(narrow, nan=np.nan)
+    return bytes(narrow.data)
 
 
 def int32(values: npt.NDArray[Any]) -> bytes:
-    """Bytes of `values` as int32."""
-    return bytes(np.clip(values, 0, np.iinfo(np.int32).max).astype(np.int32).data)
+    """Bytes of `values`, from 0 up, as int32; what is too large becomes its largest number."""
+    return bytes(np.minimum(values, _MOST).astype(np.int32).data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,23 +157,19 @@ def _in_order(taken: Whole) -> bool:
 
 
 def coarser(taken: Whole, size: int) -> Whole:
-    """The same series in about `size` bytes: older rows in bins, then wider bins."""
-    while taken.size > size:
-        if len(taken.rows.steps) > FINEST_ROWS + taken.width:
-            taken = _folded(taken)
-        elif len(taken.bins) > 2:
-            taken = Whole(taken.names, merge_pairs(taken.bins), 2 * taken.width, taken.rows)
-        else:
-            break
-    return taken
-
-
-def _folded(taken: Whole) -> Whole:
-    rows, width = taken.rows, taken.width
-    n = max((len(rows.steps) - FINEST_ROWS) // 2 // width, 1) * width
+    """The same series in about `size` bytes: wider bins, and all but the newest rows in bins of that width."""
+    if taken.size <= size:
+        return taken
+    bins, width, rows = taken.bins, taken.width, taken.rows
+    extra = max(len(rows.steps) - FINEST_ROWS, 0)
+    kept = len(rows.steps) - extra
+    room = (size // 4 // max(len(taken.names), 1) - kept) // len(STATS)  # for bins
+    while len(bins) + extra // width > room and (len(bins) > 2 or width < extra):
+        bins, width = merge_pairs(bins), 2 * width
+    n = extra // width * width
     old = fold_rows(rows.steps[:n], rows.seconds[:n], rows.values[:n], width)
-    kept = Rows(rows.first + n, rows.steps[n:], rows.seconds[n:], rows.values[n:])
-    return Whole(taken.names, taken.bins.then(old), width, kept)
+    newer = Rows(rows.first + n, rows.steps[n:], rows.seconds[n:], rows.values[n:])
+    return Whole(taken.names, bins.then(old), width, newer)
 
 
 def snapshot_content(history: History, tags: Iterable[str], size: int = SNAPSHOT_BYTES) -> Json:
@@ -146,6 +179,12 @@ def snapshot_content(history: History, tags: Iterable[str], size: int = SNAPSHOT
     if total > size:
         taken = [coarser(one, one.size * size // total) for one in taken]
     return {"schema": SCHEMA, "panels": [panel_content(one) for one in taken]}
+
+
+def content_size(content: Json) -> int:
+    """Bytes of all buffers in the content of a snapshot."""
+    parts = (panel[part] for panel in content["panels"] for part in ("bins", "rows"))
+    return sum(len(value) for part in parts for value in part.values() if isinstance(value, bytes))
 
 
 def panel_content(taken: Whole) -> Json:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from monitorch_widgets.visualizer.matplotlib import MatplotlibVisualizer
 
 
+_SHARE = 0.4  # of the budget may go into the page; the lenses have the rest
+
+
 class WidgetsVisualizer(AbstractVisualizer):
     """Panels with bqplot charts that move while the training cell runs.
 
@@ -62,6 +65,11 @@ class WidgetsVisualizer(AbstractVisualizer):
         if self._dashboard is not None:
             self._dashboard.watch(self._subject())
 
+    @property
+    def live(self) -> bool:
+        """Whether the dashboard is shown."""
+        return self._dashboard is not None
+
     def refresh(self, force: bool = False) -> None:
         """Bring the page up to date if it is time; costs less than a microsecond where it is not."""
         dashboard = self._dashboard
@@ -90,6 +98,9 @@ class WidgetsVisualizer(AbstractVisualizer):
             inspector = self._bound()
             inspector.history  # noqa: B018  # brings what still waits on the device
             self._dashboard = Dashboard(self._subject(), view=self._view(), strict=getattr(inspector, "strict", False))
+            budget = inspector.status().overhead.max_fraction
+            if budget is not None:
+                self._dashboard.share = min(self._dashboard.share, _SHARE * budget)
         return self._dashboard
 
     def mimebundle(self, **kwargs: Any) -> Any:

@@ -46,6 +46,7 @@ inspector = PyTorchInspector(
         ParameterGradientGeometry(parameters="weight", compute_correlation=False),
     ],
     module=model,
+    every=1,
 )
 inspector
 """
@@ -89,6 +90,7 @@ shown = PyTorchInspector(
         ParameterGradientGeometry(parameters="weight", compute_correlation=False, log_scale=True),
     ],
     module=blocks,
+    every=1,
 )
 for step in range(150):
     optimizer.zero_grad()
@@ -125,7 +127,7 @@ class OutOfOrder(AbstractLens):
 
 model = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 1))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-failing = PyTorchInspector(lenses=[OutputNorm(), OutOfOrder()], module=model)
+failing = PyTorchInspector(lenses=[OutputNorm(), OutOfOrder()], module=model, every=1)
 for step in range(60):
     optimizer.zero_grad()
     model(torch.randn(32, 16)).pow(2).mean().backward()

@@ -29,7 +29,7 @@ class Net(nn.Module):
         return self.head(self.attention(x, x, x)[0])
 
 model = Net()
-inspector = PyTorchInspector(module=model)
+inspector = PyTorchInspector(module=model, every=1)
 inspector
 """
 

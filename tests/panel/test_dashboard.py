@@ -9,7 +9,8 @@ import pytest
 
 from monitorch_widgets.errors import ArgumentError, MonitorchWarning
 from monitorch_widgets.history import CAPACITY
-from monitorch_widgets.panel.dashboard import AHEAD, INTERVAL_S, SHARE, Dashboard, Subject
+from monitorch_widgets.panel.dashboard import AHEAD, MIDWAY_BYTES, Dashboard, Subject
+from monitorch_widgets.panel.flow import INTERVAL_S, PATIENCE_S, SHARE
 from monitorch_widgets.values import ChartSpec, Event, ModuleInfo, Reading, Status
 
 from .stage import LOSS, NORM, RATE, Stage, floats, module_infos
@@ -21,8 +22,9 @@ def subject(stage: Stage) -> Subject:
 
 
 def due(dashboard: Dashboard) -> Dashboard:
-    """The same dashboard, as if its pause were over."""
-    dashboard._due = 0.0
+    """The same dashboard, as if its pause were over and the page had taken all that was sent."""
+    page_says(dashboard, {"type": "taken", "page": "a", "number": dashboard._flow.number})
+    dashboard._flow.due = 0.0
     return dashboard
 
 
@@ -50,8 +52,8 @@ def test_one_message_for_all_panels_and_none_when_nothing_is_new(wire: Wire) -> 
     (message,) = wire.custom(dashboard)
     assert (message["t"], len(message["parts"]), message["status"]["step"]) == ("delta", 3, 3)
     buffers = wire.published[-1][3]
-    assert len(buffers) == 9
-    assert floats(buffers[2], 3, 3)[2].tolist() == [2, 3, 4]
+    assert len(buffers) == 3
+    assert floats(buffers[2], 3 * (3 + 3 + 1))[6:9].tolist() == [2, 3, 4]
     due(dashboard).refresh()
     assert len(wire.custom(dashboard)) == 1
 
@@ -77,10 +79,87 @@ def test_a_slow_wire_takes_no_more_than_its_share(wire: Wire, monkeypatch: pytes
     dashboard = Dashboard(subject(stage))
     stage.train(1)
     clock = iter([100.0, 104.0])  # sending took four seconds
+    dashboard._flow.due = 0.0
     monkeypatch.setattr("monitorch_widgets.panel.dashboard.monotonic", lambda: next(clock))
     dashboard.refresh()
     assert 4.0 / (dashboard.due - 100.0) == pytest.approx(SHARE)
     assert dashboard.due - 100.0 > INTERVAL_S
+
+
+def test_the_share_of_the_time_may_be_set_and_the_time_is_told(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    dashboard = Dashboard(subject(stage))
+    assert (dashboard.share, dashboard.spent_s) == (SHARE, 0.0)
+    dashboard.share = 0.01
+    stage.train(1)
+    clock = iter([100.0, 100.5, 100.6, 200.0, 200.25])
+    monkeypatch.setattr("monitorch_widgets.panel.dashboard.monotonic", lambda: next(clock))
+    dashboard.refresh()
+    assert dashboard.spent_s == 0.5
+    assert 0.5 / (dashboard.due - 100.0) == pytest.approx(0.01)
+    dashboard.refresh()  # not due
+    due(dashboard).refresh()
+    assert dashboard.spent_s == 0.75
+
+
+def test_the_next_message_waits_until_the_page_has_taken_the_last(wire: Wire) -> None:
+    stage = Stage()
+    dashboard = Dashboard(subject(stage))
+
+    def step_after(seconds: float) -> int:
+        """A step later on; how many messages there are by then."""
+        stage.train(1, start=stage.now.step)
+        dashboard._flow.due -= seconds
+        dashboard._flow._asked -= seconds
+        dashboard.refresh()
+        return len(wire.custom(dashboard))
+
+    assert step_after(0.0) == 1
+    page_says(dashboard, {"type": "taken", "page": "a", "number": 1})
+    assert step_after(0.2) == 2  # so answers are heard here
+    assert step_after(0.2) == 2
+    assert step_after(0.5) == 2
+    page_says(dashboard, {"type": "taken", "page": "a", "number": 2})
+    assert step_after(0.2) == 3
+    last = wire.custom(dashboard)[-1]
+    assert (last["number"], last["heard"]) == (3, 2)
+    assert len(last["parts"]) == 3
+    assert last["parts"][0]["n"] >= 3  # all that came meanwhile, and nothing was queued
+    assert step_after(PATIENCE_S) == 4  # the page is gone, or far too slow
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"type": "taken"}, {"type": "taken", "page": "a"}, {"type": "taken", "page": 1, "number": 1},
+     {"type": "taken", "page": "a", "number": "1"}],
+)  # fmt: skip
+def test_nonsense_answers_are_ignored(wire: Wire, content: dict[str, Any]) -> None:
+    dashboard = Dashboard(subject(Stage()))
+    page_says(dashboard, content)
+    assert dashboard._flow.heard == 0
+
+
+def test_what_is_forced_after_each_of_many_short_epochs_is_not_all_sent(wire: Wire) -> None:
+    stage = Stage()
+    dashboard = Dashboard(subject(stage))
+    for step in range(200):
+        stage.train(1, start=step)
+        dashboard.refresh(force=True)
+    assert 2 <= len(wire.custom(dashboard)) < 100
+    dashboard.finish()
+    assert wire.updates(dashboard)[-1]["snapshot"]["panels"][0]["rows"]["n"] == 200
+
+
+def test_the_whole_state_is_smaller_in_the_midst_of_a_run_than_at_its_end(wire: Wire) -> None:
+    stage = Stage(modules=module_infos(150))
+    dashboard = Dashboard(subject(stage))
+    stage.train(CAPACITY + 5)
+    dashboard.refresh()
+    midway = sum(map(len, wire.published[-1][3]))
+    assert midway < 1.3 * MIDWAY_BYTES
+    assert dashboard.due - time.monotonic() > 1  # and takes its time
+    dashboard.finish()
+    assert sum(map(len, wire.published[-1][3])) > 2 * midway
 
 
 def test_finish_sends_the_whole_state_once(wire: Wire) -> None:

@@ -26,7 +26,7 @@ def train_step():
     optimizer.zero_grad()
     model(torch.ones(8, 4)).pow(2).mean().backward()
     optimizer.step()
-inspector = PyTorchInspector([OutputNorm()], module=model)
+inspector = PyTorchInspector([OutputNorm()], module=model, every=1)
 """
 TRAIN = """
 deadline = time.monotonic() + 30

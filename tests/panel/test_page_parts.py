@@ -30,18 +30,29 @@ def page(expression: str, setup: str = "") -> Any:
     return json.loads(ended.stdout)
 
 
-def test_a_point_between_two_gaps_gets_a_dot_and_a_line_stays_as_it_is() -> None:
-    alone = page("withDots('M1,2ZM3.5,4ZM5,6L7,8')")
+def values(*given: float | None) -> str:
+    """Values of a curve, one a unit of x; None is a gap."""
+    return json.dumps(given).replace("null", "NaN")
+
+
+def test_a_point_between_two_gaps_is_a_dot_and_a_line_stays_as_it_is() -> None:
+    setup = "const path = (y) => linePath([0, 1, 2, 3, 4, 5], y, (v) => v);"
     dot = page("DOT")
-    assert alone == f"M1,2{dot}M3.5,4{dot}M5,6L7,8"
-    assert page("[withDots('M5,6L7,8'), withDots(null)]") == ["M5,6L7,8", None]
-    only = page("withDots('M1,2Z')")
-    assert only.startswith(f"M1,2{dot}m")  # the only point of a line is larger
+    assert page(f"path({values(2, None, 4, None, 6, 8)})", setup) == f"M0,2{dot}M2,4{dot}M4,6L5,8"
+    assert page(f"path({values(6, 8, None, 7)})", setup) == f"M0,6L1,8M3,7{dot}"
+    assert page(f"[path({values()}), path({values(None, None)})]", setup) == ["", ""]
+    assert page(f"path({values(None, 2, None)})", setup).startswith(f"M1,2{dot}m")  # a line's only point is larger
 
 
 def test_a_band_of_one_window_gets_some_width() -> None:
-    area = "M5,6L7,8L7,3L5,2Z"
-    assert page(f"withSlivers('M10,20L10,30Z{area}')") == f"M9,20h2V30h-2Z{area}"
+    setup = "const path = (y) => areaPath([0, 1, 2, 3], y, [0, 0, 0, 0], (v) => v);"
+    assert page(f"path({values(20, None, 6, 8)})", setup) == "M-1,20h2V0h-2ZM2,6L3,8L3,0L2,0Z"
+    assert page(f"[path({values(None)}), path({values(None, 5)})]", setup) == ["", "M0,5h2V0h-2Z"]
+
+
+def test_places_are_written_to_a_tenth_of_a_pixel() -> None:
+    scale = "{ offset: 0.5, scale: { domain: () => [0, 3], range: () => [0, 100] } }"
+    assert page(f"[1, 2, NaN].map(placeOn({scale})).map(String)") == ["33.8", "67.2", "NaN"]
 
 
 def test_the_path_of_a_lit_line_has_gaps_and_dots() -> None:
@@ -135,3 +146,125 @@ def test_a_step_without_a_row_lies_at_the_seconds_of_the_row_before() -> None:
     assert page("[0, 10, 15, 99].map((step) => store.secondsAt(step))", setup) == [1, 2, 2, 3]
     assert page("store.secondsAt(-1) + ''", setup) == "NaN"
     assert page("[store.find(10), store.find(11), store.find(-1)]", setup) == [1, -1, -1]
+
+
+STORE = """
+const fill = (store, from, to) => {
+  const n = to - from, steps = Int32Array.from({ length: n }, (_, i) => from + i);
+  const values = Float32Array.from({ length: 2 * n }, (_, i) => (i % 2 ? -1 : 1) * (from + (i >> 1)));
+  store.put(steps, Float32Array.from(steps), values);
+};
+const width = 8 * 2;
+"""
+
+
+def test_quartiles_of_merged_bins_are_those_of_all_their_points() -> None:
+    setup = """
+let seed = 7; const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
+const bin = (n) => {
+  const out = new Float32Array(8);
+  describe(Float64Array.from({ length: n }, random), n, out, 0);
+  return out;
+};
+const worst = Array.from({ length: 200 }, (_, i) => {
+  const [a, b, out] = [bin(1 + (i % 9)), bin(1 + (i % 13)), new Float32Array(8)];
+  mergeInto(a, 0, b, 0, out, 0);
+  const points = new WeightedPoints();
+  points.addBin(a, 0);
+  points.addBin(b, 0);
+  return Math.max(...[0.25, 0.5, 0.75].map((q, k) => Math.abs(points.quantile(q) - out[5 + k])));
+});
+"""
+    assert page("Math.max(...worst)", setup) < 1e-6
+
+
+def test_bins_join_the_rows_that_are_there_and_nothing_is_lost_or_counted_twice() -> None:
+    setup = (
+        STORE
+        + """
+const store = new PanelStore(["a", "b"], 4096, 16);
+fill(store, 0, 5);
+const stats = new Float32Array(2 * width);
+for (let b = 0; b < 2; b++) for (let c = 0; c < 2; c++)
+  describe(Float64Array.from({ length: 10 }, (_, i) => (c ? -1 : 1) * (5 + 10 * b + i)), 10, stats, b * width + 8 * c);
+store.putBins(Int32Array.of(14, 24), Float32Array.of(14, 24), stats, 2);
+fill(store, 25, 28);
+const first = [store.rows, store.n, store.lastStep, store.firstStep];
+const one = ({ count, mean, min, max }) => [count, mean, min, max].map((values) => values[0]);
+const windows = new Gatherer(store).gather([0, 1], 1000, false).stats.map(one);
+for (let m = 0; m < 60; m++) {
+  store.putBins(Int32Array.of(37 + 10 * m), Float32Array.of(1), stats.slice(0, width), 2);
+  fill(store, 38 + 10 * m, 38 + 10 * m);
+}
+const counts = () =>
+  Array.from({ length: store.bins.n }, (_, b) => store.bins.stats[b * width]).reduce((a, b) => a + b);
+"""
+    )
+    assert page("first", setup) == [5 + 3, 3, 27, 0]
+    assert page("windows", setup) == [[28, 13.5, 0, 27], [28, -13.5, -27, 0]]
+    assert page("[store.bins.n <= 16, counts(), store.lastStep]", setup) == [True, 28 + 600, 627]
+
+
+def test_bins_of_fewer_columns_than_there_are_have_no_readings_in_the_others() -> None:
+    setup = (
+        STORE
+        + """
+const store = new PanelStore(["a", "b", "c"], 4096, 16);
+const stats = new Float32Array(width);
+for (let c = 0; c < 2; c++) describe(Float64Array.of(1, 2), 2, stats, 8 * c);
+store.putBins(Int32Array.of(9), Float32Array.of(9), stats, 2);
+"""
+    )
+    windows = "new Gatherer(store).gather([0, 1, 2], 1000, true).stats.map((s) => [s.count[0], s.median[0]])"
+    assert page(windows, setup) == [[2, 1.5], [2, 1.5], [0, None]]
+
+
+def test_parts_of_a_message_are_handed_out_in_order() -> None:
+    setup = """
+const buffers = [Int32Array.of(1, 2, 3), Float32Array.of(4, 5, 6), Float32Array.of(1, 2, 3, 4, 5)];
+const incoming = new Incoming(buffers);
+const [one, two] = [incoming.next(2, 1), incoming.next(1, 3)];
+"""
+    assert page("[[...one.steps], [...one.values]]", setup) == [[1, 2], [1, 2]]
+    assert page("[[...two.steps], [...two.seconds], [...two.values]]", setup) == [[3], [6], [3, 4, 5]]
+
+
+def test_answers_wait_for_each_other_while_python_cannot_hear() -> None:
+    setup = """
+const sent = [];
+const answers = new Answers({ send: ({ number }) => void sent.push(number) });
+answers.take({ number: 1, heard: 0 }); answers.give(); answers.give();
+answers.take({ number: 2, heard: 0 }); answers.give();
+answers.take({ number: 3, heard: 0 }); answers.give();
+const before = [...sent];
+answers.take({ number: 4, heard: 1 }); answers.give();
+"""
+    assert page("[before, sent]", setup) == [[1], [1, 4]]
+
+
+@pytest.mark.parametrize(
+    ("every", "words"), [([1, 1], "every step"), ([4, 4], "every 4 steps"), ([1, 16], "every 1–16 steps"), ([0, 0], "")]
+)
+def test_strides_are_told_in_few_words(every: list[int], words: str) -> None:
+    assert page(f"strideText({every})") == words
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [("0.0312", "3.1"), ("0", "0.0"), ("0.0004", "0.0"), ("null", "–"), ("1.5", "150"), ("-0.0004", "0.0")],
+)
+def test_shares_are_percents_of_one_digit(share: str, words: str) -> None:
+    assert page(f"percentText({share})").split("\u202f")[0] == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [("0.00002", "0.02"), ("0.0112", "11.2"), ("0.25", "250"), ("null", "–")]
+)
+def test_durations_are_milliseconds(seconds: str, words: str) -> None:
+    assert page(f"durationText({seconds})") == words
+
+
+def test_an_edge_of_a_band_keeps_its_extremes_with_fewer_points() -> None:
+    edge = "Float64Array.of(1, 5, NaN, NaN, 2, 1, 7)"
+    assert page(f"[true, false].map((upper) => [...enveloped({edge}, 2, upper)])") == [[5, None, 2, 7], [1, None, 1, 7]]
+    assert page("[...envelopedPlaces(Float64Array.of(0, 1, 2, 3, 4, 5, 6), 2)]") == [0, 3, 5, 6]

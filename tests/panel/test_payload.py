@@ -18,7 +18,7 @@ from monitorch_widgets.panel.payload import (
     status_content,
     whole,
 )
-from monitorch_widgets.values import Event, Fault, ModuleInfo, Reading, Status
+from monitorch_widgets.values import Cost, Event, Fault, ModuleInfo, Overhead, Reading, Status
 
 from .stage import LOSS, NORM, RATE, Stage, floats, ints
 
@@ -82,6 +82,22 @@ def test_status_tells_events_stages_memory_and_what_is_not_watched_as_plain_json
     assert [empty[key] for key in ("events", "stages", "memory_bytes", "unwatched")] == [[], {}, {}, []]
 
 
+def test_what_watching_costs_is_plain_json_with_none_for_what_was_not_measured() -> None:
+    costs = (Cost("OutputNorm", (NORM,), 4, True, 0.002, 0.01), Cost("hooks"))
+    content = status_content(Status(overhead=Overhead(0.031, 0.05, (1, 4), costs)))["overhead"]
+    assert json.loads(json.dumps(content, allow_nan=False)) == {
+        "fraction": 0.031,
+        "max_fraction": 0.05,
+        "every_steps": [1, 4],
+        "costs": [
+            {"name": "OutputNorm", "tags": [NORM], "every_steps": 4, "pairs": True, "once_s": 0.002, "fraction": 0.01},
+            {"name": "hooks", "tags": [], "every_steps": 0, "pairs": False, "once_s": None, "fraction": None},
+        ],
+    }
+    nothing_yet = status_content(Status())["overhead"]
+    assert nothing_yet == {"fraction": None, "max_fraction": None, "every_steps": [0, 0], "costs": []}
+
+
 def test_buffers_keep_nan_and_hold_what_is_too_large_for_them() -> None:
     values = floats(float32(np.array([1.5, np.nan, 1e300, -1e300])), 4)
     assert values[0] == 1.5
@@ -95,10 +111,11 @@ def test_snapshot_has_rows_and_bins_of_every_panel() -> None:
     stage.train(CAPACITY + 10)
     panels = snapshot_content(stage.history, [NORM, RATE, LOSS])["panels"]
     rows, bins = panels[0]["rows"], panels[0]["bins"]
-    assert (rows["first"], rows["n"]) == (CAPACITY // 2, CAPACITY // 2 + 10)
+    assert 0 < rows["first"] < CAPACITY
+    assert rows["first"] + rows["n"] == CAPACITY + 10
     assert ints(rows["steps"])[-1] == CAPACITY + 9
     assert floats(rows["values"], rows["n"], 3)[-1].tolist() == [CAPACITY + 9, CAPACITY + 10, CAPACITY + 11]
-    assert (bins["n"], bins["width"]) == (CAPACITY // 2 // 8, 8)
+    assert (bins["n"], bins["width"]) == (rows["first"] // 8, 8)
     assert ints(bins["last_step"])[:2].tolist() == [7, 15]
     assert floats(bins["stats"], bins["n"], 3, 8)[0, 0, :2].tolist() == [8, 3.5]
     assert panels[2]["series"] == ["train_loss"]

@@ -87,7 +87,7 @@ def test_a_call_that_is_not_due_costs_less_than_five_microseconds(wire: Wire) ->
     stage = Stage()
     visualizer = bound(stage)
     dashboard = visualizer.show()
-    dashboard._due = time.monotonic() + 3600
+    dashboard._flow.hold(time.monotonic() + 3600)
     stage.train(1)
     costs = []
     for _ in range(5):

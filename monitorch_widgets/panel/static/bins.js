@@ -63,13 +63,59 @@ export function mergeInto(a, i, b, j, out, at) {
   const count = a[i] + b[j];
   const share = b[j] / count;
   const gap = b[j + 1] - a[i + 1];
-  const points = new WeightedPoints();
-  points.addBin(a, i);
-  points.addBin(b, j);
+  samplesOf(a, i, LEFT);
+  samplesOf(b, j, RIGHT);
   const low = Math.min(a[i + 3], b[j + 3]);
   const high = Math.max(a[i + 4], b[j + 4]);
   const variance = a[i + 2] * (1 - share) + b[j + 2] * share + gap * gap * share * (1 - share);
-  out.set([count, a[i + 1] + gap * share, variance, low, high, ...QUARTILES.map((q) => points.quantile(q))], at);
+  out[at] = count;
+  out[at + 1] = a[i + 1] + gap * share;
+  out[at + 2] = variance;
+  out[at + 3] = low;
+  out[at + 4] = high;
+  mergedQuartiles(a[i] / SAMPLES, b[j] / SAMPLES, out, at + 5);
+}
+
+const LEFT = new Float64Array(SAMPLES);
+const RIGHT = new Float64Array(SAMPLES);
+
+/**
+ * Points taken from a bin's quantile function, in ascending order.
+ * @param {Float32Array} stats @param {number} at @param {Float64Array} out
+ */
+function samplesOf(stats, at, out) {
+  const [first, median, third] = [stats[at + 5], stats[at + 6], stats[at + 7]];
+  // An outer quarter is as wide as the one beside it at most: a spike is one reading, not a quarter of them.
+  const low = Math.max(stats[at + 3], 2 * first - median);
+  const high = Math.min(stats[at + 4], 2 * third - median);
+  for (let s = 0; s < SAMPLES; s++) {
+    const place = ((s + 0.5) / SAMPLES) * 4;
+    const left = Math.min(Math.floor(place), 3);
+    const from = left === 0 ? low : stats[at + 4 + left];
+    const to = left === 3 ? high : stats[at + 5 + left];
+    out[s] = from + (to - from) * (place - left);
+  }
+}
+
+/**
+ * Quartiles of the samples in `LEFT` and `RIGHT`, as `WeightedPoints` has them; a wide model merges many bins.
+ * @param {number} ofLeft @param {number} ofRight weight of each sample @param {Float32Array} out @param {number} at
+ */
+function mergedQuartiles(ofLeft, ofRight, out, at) {
+  const total = SAMPLES * (ofLeft + ofRight);
+  let [l, r, k, reached, before, below] = [0, 0, 0, 0, NaN, NaN];
+  while (k < 3) {
+    const isLeft = r >= SAMPLES || (l < SAMPLES && LEFT[l] <= RIGHT[r]);
+    const value = isLeft ? LEFT[l++] : RIGHT[r++];
+    const weight = isLeft ? ofLeft : ofRight;
+    const centre = reached + weight / 2;
+    for (; k < 3 && centre >= QUARTILES[k] * total; k++) {
+      const share = (QUARTILES[k] * total - before) / (centre - before);
+      out[at + k] = below === below ? below + (value - below) * share : value;
+    }
+    reached += weight;
+    [before, below] = [centre, value];
+  }
 }
 
 /** Numbers with weights, from readings and bins together, for their quantiles. */
@@ -88,16 +134,8 @@ export class WeightedPoints {
 
   /** @param {Float32Array} stats @param {number} at */
   addBin(stats, at) {
-    const [first, median, third] = stats.subarray(at + 5, at + 8);
-    // An outer quarter is as wide as the one beside it at most: a spike is one reading, not a quarter of them.
-    const low = Math.max(stats[at + 3], 2 * first - median);
-    const high = Math.min(stats[at + 4], 2 * third - median);
-    const knots = [low, first, median, third, high];
-    for (let s = 0; s < SAMPLES; s++) {
-      const place = ((s + 0.5) / SAMPLES) * 4;
-      const left = Math.min(Math.floor(place), 3);
-      this.points.push([knots[left] + (knots[left + 1] - knots[left]) * (place - left), stats[at] / SAMPLES]);
-    }
+    samplesOf(stats, at, LEFT);
+    for (const value of LEFT) this.points.push([value, stats[at] / SAMPLES]);
     this.sorted = false;
   }
 

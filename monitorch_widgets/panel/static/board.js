@@ -1,12 +1,14 @@
 // @ts-check
 // The board: what is behind all views of one dashboard. It keeps the numbers and the view, and decides what is drawn when.
+import { Answers } from "./answers.js";
 import { Chart } from "./chart.js";
 import { mainLine, makeFrame, windowWidth } from "./frame.js";
 import { HeatMap } from "./map.js";
 import { marksOf } from "./marks.js";
 import { Names } from "./names.js";
 import { Pace } from "./pace.js";
-import { PanelStore, copied } from "./store.js";
+import { STATS } from "./bins.js";
+import { Incoming, PanelStore } from "./store.js";
 import { ViewState, atFirst } from "./view.js";
 import { Gatherer } from "./windows.js";
 
@@ -34,6 +36,7 @@ const NO_STATUS = {
   stages: {},
   memory_bytes: {},
   unwatched: [],
+  overhead: null,
 };
 
 let boards = 0;
@@ -46,7 +49,11 @@ export class Board {
     /** @type {Set<Dash>} */ this.dashes = new Set();
     this.kernelGone = false;
     this.drawn = 0;
-    this.pace = new Pace((urgent) => this.draw(urgent));
+    this.answers = new Answers(model);
+    this.pace = new Pace(
+      (urgent) => this.draw(urgent),
+      () => this.answers.give(),
+    );
     /** @type {Status} */ this.status = { ...NO_STATUS, ...model.get("status") };
     this.spec = /** @type {Spec} */ (model.get("spec"));
     this.view = new ViewState(model, this.spec);
@@ -57,6 +64,7 @@ export class Board {
     /** @type {Gatherer[]} */ this.gatherers = [];
     /** @type {string[]} what each panel was last drawn from */ this.keys = [];
     /** @type {number[]} */ this.touched = [];
+    /** @type {number[]} how often each panel was drawn */ this.drawings = [];
     /** @type {Set<string>} */ this.litNames = new Set();
     this.stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.names = new Names(this.spec);
@@ -76,6 +84,7 @@ export class Board {
     this.gatherers = this.stores.map((store) => new Gatherer(store));
     this.keys = spec.panels.map(() => "");
     this.touched = spec.panels.map(() => 0);
+    this.drawings = spec.panels.map(() => 0);
     this.width = 1;
     const { seq, shown } = this.view.now;
     this.firstChoice =
@@ -143,8 +152,11 @@ export class Board {
     ];
     for (const [event, handler] of handlers) model.on(event, handler);
     const unwatch = this.watchKernel();
+    const seen = () => (this.isSeen ? this.kick() : this.answers.give());
+    document.addEventListener("visibilitychange", seen);
     return () => {
       unwatch();
+      document.removeEventListener("visibilitychange", seen);
       for (const [event, handler] of handlers) model.off(event, handler);
     };
   }
@@ -200,16 +212,28 @@ export class Board {
     if (content?.t !== "delta") return;
     this.kernelGone = false;
     this.takeStatus(content.status ?? {});
-    content.parts.forEach(
-      (/** @type {{p: number, series?: string[], w: number, n: number}} */ part, /** @type {number} */ i) => {
-        const store = this.stores[part.p];
-        if (!store) return;
-        if (part.series) store.adoptSeries(part.series);
-        const [steps, seconds, values] = buffers.slice(3 * i, 3 * i + 3).map(copied);
-        store.put(new Int32Array(steps), new Float32Array(seconds), new Float32Array(values));
-      },
-    );
-    this.kick();
+    this.answers.take(content);
+    if (content.parts.length) this.takeParts(content.parts, new Incoming(buffers));
+    if (this.isSeen) this.kick();
+    else this.answers.give();
+  }
+
+  /** Whether there is anything to draw on: a view of it, in a page that is in sight. */
+  get isSeen() {
+    return this.dashes.size > 0 && !document.hidden;
+  }
+
+  /** @param {import('./types.js').Part[]} parts @param {Incoming} incoming */
+  takeParts(parts, incoming) {
+    for (const part of parts) {
+      const bins = part.bins ? incoming.next(part.bins, part.w * STATS) : null;
+      const rows = incoming.next(part.n, part.w);
+      const store = this.stores[part.p];
+      if (!store) continue;
+      if (part.series) store.adoptSeries(part.series);
+      if (bins) store.putBins(bins.steps, bins.seconds, bins.values, part.w);
+      store.put(rows.steps, rows.seconds, rows.values);
+    }
   }
 
   // -- what is asked for
@@ -236,7 +260,8 @@ export class Board {
     const rows = this.charts[i]?.frame?.rows ?? [];
     const lit = (/** @type {Row} */ row) =>
       this.litNames.has(row.name) || this.litNames.has(this.names.owner(row.name) ?? "");
-    return new Set(this.litNames.size ? rows.filter(lit).map((row) => row.name) : []);
+    const found = this.litNames.size ? rows.filter(lit) : [];
+    return new Set(found.length < rows.length || rows.length === 1 ? found.map((row) => row.name) : []); // all is none
   }
 
   /** A panel has to be drawn anew, for its size has changed or it has come on screen. @param {number} i */
@@ -325,7 +350,7 @@ export class Board {
 
   /** @param {boolean} urgent */
   draw(urgent) {
-    if (!this.dashes.size) return;
+    if (!this.isSeen) return;
     const snap = urgent || this.stillness.matches;
     this.setWidth();
     let unsettled = false;
@@ -363,6 +388,7 @@ export class Board {
     ].join();
     if (key === this.keys[i] && chart.yDomain.settled && chart.xDomain.settled) return;
     this.keys[i] = key;
+    this.drawings[i]++;
     const panel = now.panels[spec.tag];
     const sparse = spec.kind === "loss" || spec.kind === "metrics";
     const rows = this.rowsOf(i);

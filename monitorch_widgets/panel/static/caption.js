@@ -3,7 +3,7 @@
 import { colourGradient } from "./colours.js";
 import { h } from "./dom.js";
 import { countText, counted, valueText } from "./format.js";
-import { mainLine } from "./frame.js";
+import { MOST_BANDS, mainLine } from "./frame.js";
 
 /** @typedef {import('./panel.js').Panel} Panel */
 
@@ -28,7 +28,9 @@ export function wordsOf(panel) {
   const over = width === 1 ? "every step" : `over ${countText(width)} steps`;
   const words = [`${lines.length ? lines.join(", ") : "no line"} ${over}`];
   const shown = bands.map((band) => (band === "std" ? "σ" : band.replace("-", "–")));
-  if (shown.length && width > 1) words.push(`band ${shown.join(", ")}`);
+  const many = (panel.chart.frame?.rows.length ?? 0) > MOST_BANDS;
+  if (shown.length && many) words.push(`bands with up to ${MOST_BANDS} lines`);
+  else if (shown.length && width > 1) words.push(`band ${shown.join(", ")}`);
   if (view.now.smooth > 0) words.push("smoothed");
   if (panel.chart.log) words.push("log");
   return words.join(" · ");

@@ -1,7 +1,7 @@
 // @ts-check
 // Writes a frame into the bqplot models of one panel. Everything goes through `set_state`, so nothing is sent to Python.
+import { drawOwnPaths, giveData } from "./paths.js";
 import { Domain, linearExtent, linearTicks, logExtent, logTicks } from "./scales.js";
-import { withDots, withSlivers } from "./shapes.js";
 
 /** @typedef {import('./types.js').PanelModels} PanelModels */
 /** @typedef {import('./types.js').ChartSpec} ChartSpec */
@@ -89,6 +89,8 @@ export class Chart {
       const model = this.models[/** @type {keyof PanelModels} */ (name)];
       const views = await Promise.all(Object.values(model.views ?? {}));
       for (const view of views) view.el.classList.add("mw-mark", `mw-mark-${name}`);
+      if (MARKS.includes(/** @type {keyof PanelModels} */ (name)))
+        for (const view of views) drawOwnPaths(view, name.startsWith("band"));
       if (AXES.includes(name)) for (const view of views) view.tickformat_changed();
       this.views.set(name, new Set(views));
     }
@@ -148,7 +150,7 @@ export class Chart {
   /** After a change of size: bqplot would move the lines later, and leaves the grid as long as it was. */
   finish() {
     for (const name of MARKS)
-      for (const view of this.views.get(name) ?? []) (name.startsWith("band") ? finishBands : finishLines)(view);
+      for (const view of this.views.get(name) ?? []) view.update_line_xy();
     for (const name of AXES) {
       for (const view of this.views.get(name) ?? []) {
         view.update_grid_lines();
@@ -175,7 +177,7 @@ export class Chart {
   writeBand(band, frame) {
     const { rows, values } = this.drawableBand(frame.rows, frame.low[band] ?? [], frame.high[band] ?? []);
     const opacities = rows.map((_, i) => (i % 2 ? 0 : BAND_OPACITY[band]));
-    this.write(BAND_MARKS[band], frame.points.x, values, rows, (colours) => ({
+    this.write(BAND_MARKS[band], frame.edges, values, rows, (colours) => ({
       colors: colours,
       fill_colors: colours,
       fill_opacities: opacities,
@@ -224,16 +226,14 @@ export class Chart {
     if (!y.length) return this.hide(name);
     const model = this.models[name];
     /** @type {Record<string, any>} */
-    const state = { x, y, visible: true };
+    const state = { visible: true };
     const key = rows.map((row) => row.name + row.colour).join("\n");
     if (this.styles.get(name) !== key) {
       this.styles.set(name, key);
       Object.assign(state, style(rows.map((row) => row.colour)), { labels: rows.map((row) => row.name) });
     }
     model.set_state(state);
-    const isBand = name.startsWith("band");
-    if (isBand) closeBands(model);
-    for (const view of this.views.get(name) ?? []) (isBand ? finishBands : finishLines)(view);
+    giveData(model, x, y);
   }
 
   /** What is hidden holds nothing, so that it costs nothing when sizes change. @param {keyof PanelModels} name */
@@ -249,59 +249,6 @@ export class Chart {
   hideLines() {
     for (const name of MARKS) this.hide(name);
   }
-}
-
-/**
- * A row of low edges is filled up to the next row. The rows of high edges would be filled too, up to another module's
- * low edge, and a gap in that one would break the path: give them no height.
- * @param {WidgetModel} model
- */
-function closeBands(model) {
-  for (let i = 1; i < model.mark_data.length; i += 2) for (const point of model.mark_data[i].values) point.y0 = point.y;
-}
-
-/**
- * bqplot changes paths through a transition, which writes them a frame later, character by character. Write what it
- * would arrive at, and call it off.
- * @param {any} view
- */
-function finishLines(view) {
-  for (const curve of view.el.querySelectorAll(".curve")) {
-    const data = curve.__data__;
-    setPath(curve.querySelector(".line"), withDots(view.line(data.values)));
-    if (curve.getAttribute("data-name") !== data.name) curve.setAttribute("data-name", data.name);
-  }
-  callOff(view);
-  dropLabels(view);
-}
-
-/** @param {any} view */
-function finishBands(view) {
-  view.el.querySelectorAll(".curve").forEach((/** @type {any} */ curve, /** @type {number} */ i) => {
-    setPath(curve.querySelector(".area"), i % 2 ? null : withSlivers(view.area(curve.__data__.values)));
-    if (i % 2 === 0) curve.setAttribute("data-name", curve.__data__.name);
-  });
-  callOff(view);
-  dropLabels(view);
-}
-
-/** @param {Element} path @param {string | null} shape */
-function setPath(path, shape) {
-  if (shape) path.setAttribute("d", shape);
-  else path.removeAttribute("d");
-}
-
-/** @param {any} view */
-function callOff(view) {
-  view.d3el.selectAll(".line, .area, .curve_label").interrupt?.("update_line_xy");
-}
-
-/**
- * bqplot puts a label at the end of each curve, shown or not, and logs an error where the end is a gap.
- * @param {any} view
- */
-function dropLabels(view) {
-  for (const label of view.el.querySelectorAll(".curve_label")) label.remove();
 }
 
 /** @param {Frame} frame @returns {Extent} */

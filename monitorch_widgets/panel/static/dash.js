@@ -124,6 +124,7 @@ export class Dash {
   close() {
     this.stripSize?.disconnect();
     this.screen?.disconnect();
+    this.strip?.close();
     for (const panel of this.panels) panel.close();
     this.panels = [];
   }

@@ -204,7 +204,7 @@ function curveParts(panel) {
     ["Q1-Q3", 0.24],
   ])) {
     frame.rows.forEach((row, r) => {
-      const d = frame.low[band] ? bandPath(frame.points.x, frame.low[band][r], frame.high[band][r], area) : "";
+      const d = frame.low[band] ? bandPath(frame.edges, frame.low[band][r], frame.high[band][r], area) : "";
       if (d) parts.push(svg("path", { ...inside, d, fill: row.colour, "fill-opacity": opacity }));
     });
   }

@@ -102,3 +102,24 @@ export function clockText(seconds) {
 export function tailOf(name, letters) {
   return name.length <= letters ? name : `…${name.slice(name.length - letters + 1)}`;
 }
+
+/**
+ * A share as percent, with one digit after the point, so that it keeps its width; '–' where it is not known.
+ * @param {number | null | undefined} share
+ */
+export function percentText(share) {
+  if (share === null || share === undefined || share !== share) return "–";
+  const percent = 100 * share;
+  if (Math.abs(percent) >= 99.95) return `${countText(percent)}\u202f%`;
+  return `${minus((Math.abs(percent) < 0.05 ? 0 : percent).toFixed(1))}\u202f%`;
+}
+
+/**
+ * Seconds as milliseconds, in two digits or so; '–' where they are not known.
+ * @param {number | null | undefined} seconds
+ */
+export function durationText(seconds) {
+  if (seconds === null || seconds === undefined || seconds !== seconds) return "–";
+  const ms = 1000 * seconds;
+  return ms >= 100 ? countText(ms) : ms.toFixed(ms >= 9.95 ? 1 : 2);
+}

@@ -1,6 +1,6 @@
 // @ts-check
 // A frame: what one panel shows at this moment, in data units, made from its store and the view. No drawing here.
-import { bridged, smoothed, thinned, thinnedPlaces } from "./smooth.js";
+import { bridged, enveloped, envelopedPlaces, smoothed, thinned, thinnedPlaces } from "./smooth.js";
 import { automaticWidth } from "./windows.js";
 
 /** @typedef {import('./types.js').Row} Row */
@@ -15,11 +15,14 @@ import { automaticWidth } from "./windows.js";
  * @typedef {{
  *   rows: Row[], x: Float64Array, windows: Windows, width: number, lines: Record<string, Float64Array[]>,
  *   raw: Float64Array[], low: Record<string, Float64Array[]>, high: Record<string, Float64Array[]>,
- *   points: {x: Float64Array, group: number}, start: number,
+ *   points: {x: Float64Array, group: number}, edges: Float64Array, start: number,
  * }} Frame
  */
 
 const MOST_POINTS = 300; // of a curve; more are thinned to their extremes
+const MOST_EDGES = 150; // of each edge of a band: its filling is what costs most of a drawing
+export const MOST_BANDS = 60; // more of them cover each other and everything else
+const MOST_IN_ALL = 24_000; // of all curves together, so that many lines have fewer points each
 
 /**
  * Where a step stands in epochs: 2.5 is the middle of the third. The epoch under way is taken to be as long as the last;
@@ -91,7 +94,9 @@ export function makeFrame(gatherer, rows, panel, view, status, { width, sparse }
     quartiles,
   );
   const x = places(windows, view, status, store.lastStep);
-  const group = windows.n > MOST_POINTS ? Math.ceil((2 * windows.n) / MOST_POINTS) : 0;
+  const most = Math.max(24, Math.min(MOST_POINTS, Math.floor(MOST_IN_ALL / Math.max(rows.length, 1))));
+  const group = windows.n > most ? Math.ceil((2 * windows.n) / most) : 0;
+  const wide = windows.n > Math.min(MOST_EDGES, most) ? Math.ceil(windows.n / Math.min(MOST_EDGES, most)) : 0;
   const fill = (/** @type {Float64Array} */ values) => (sparse ? bridged(values, x) : values);
   const thin = (/** @type {Float64Array} */ values) => (group ? thinned(values, group) : values);
   const finish = (/** @type {Float64Array} */ values) => thin(fill(smoothed(values, view.smooth)));
@@ -106,16 +111,19 @@ export function makeFrame(gatherer, rows, panel, view, status, { width, sparse }
     low: {},
     high: {},
     raw: [],
+    edges: wide ? envelopedPlaces(x, wide) : x,
     points: { x: group ? thinnedPlaces(x, group) : x, group },
   };
   for (const line of panel.lines) {
     frame.lines[line] = windows.stats.map((stats) => finish(stats[/** @type {'mean'} */ (line)]));
   }
   if (view.smooth > 0 && panel.lines.includes("mean")) frame.raw = windows.stats.map((stats) => thin(fill(stats.mean)));
-  for (const band of panel.bands) {
-    const edges = windows.stats.map((stats) => edgesOf(stats, band).map(finish));
-    frame.low[band] = edges.map(([low]) => low);
-    frame.high[band] = edges.map(([, high]) => high);
+  for (const band of rows.length > MOST_BANDS ? [] : panel.bands) {
+    const edge = (/** @type {Float64Array} */ values, /** @type {boolean} */ upper) =>
+      wide ? enveloped(fill(smoothed(values, view.smooth)), wide, upper) : fill(smoothed(values, view.smooth));
+    const edges = windows.stats.map((stats) => edgesOf(stats, band));
+    frame.low[band] = edges.map(([low]) => edge(low, false));
+    frame.high[band] = edges.map(([, high]) => edge(high, true));
   }
   return frame;
 }

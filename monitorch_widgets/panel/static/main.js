@@ -4,15 +4,16 @@
 //
 // Where to get hold of things (data-testid, plus what else tells them apart):
 //   mw-root [data-drawn: drawings so far]      mw-strip, mw-state [data-state], mw-epoch, mw-step, mw-phase, mw-rate,
-//   mw-elapsed, mw-headline                    mw-search (lights matches; Enter shows only them), mw-tree, mw-count
+//   mw-elapsed, mw-costs (opens mw-costs-box, with mw-cost-words), mw-headline
+//   mw-search (lights matches; Enter shows only them), mw-tree, mw-count
 //   mw-module [data-name], in it mw-check (shown or not) and mw-name (click: alone, again: back); mw-group [data-path]
 //   mw-further (at the end of a row: its later calls and further outputs)
 //   mw-unwatched, mw-unwatched-head (opens it), mw-unwatched-list, mw-unwatched-item [data-name]
 //   mw-kind-linear|conv|norm|activation|other, mw-all, mw-none, mw-invert, mw-fold-picker (under 700 px)
 //   mw-x, mw-window, mw-window-now, mw-smooth, mw-mode-lines, mw-mode-map, mw-map-all, mw-solo-off
 //   mw-panels, mw-panels-box, mw-panel-shown [data-tag]
-//   mw-panel [data-tag], in it: mw-line-mean|median|min|max, mw-band-std|Q1-Q3|min-max, mw-scale-lin|log, mw-large,
-//     mw-menu, mw-menu-box, mw-copy, mw-save-csv|svg|png, mw-tooltip, mw-legend-name [data-name], mw-fault,
+//   mw-panel [data-tag, data-drawn: drawings of its chart], in it: mw-line-mean|median|min|max,
+//     mw-band-std|Q1-Q3|min-max, mw-scale-lin|log, mw-large, mw-menu, mw-menu-box, mw-copy, mw-save-csv|svg|png, mw-tooltip, mw-legend-name [data-name], mw-fault,
 //     mw-stage (where in the step the numbers are taken), mw-plot-note (what the axis has no place for), mw-event-mark
 //   in each chart bqplot's `.mw-mark-<mark> .curve[data-name]` with the path `.line` or, for bands, `.area`; marks are
 //     mean, median, extremes, raw, band_std, band_q, band_minmax, image; lit lines are `.mw-lit-line[data-name]`

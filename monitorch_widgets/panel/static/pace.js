@@ -1,14 +1,15 @@
 // @ts-check
 // When to draw: in the next frame when a person asked for it; new data wait until the last drawing is long enough ago.
-// A hidden page has no frames, so nothing is drawn there.
+// A hidden page has no frames, so nothing is drawn there, and what came meanwhile is drawn once when it is seen again.
 
-const PAUSE_MS = 90; // between drawings of new data, at least
-const PAUSE_SHARE = 3; // and so many times what the last one cost, painting included
+const EVERY_MS = 90; // from one drawing of new data to the next, at least
+const PAUSE_SHARE = 1; // and so many times what the last one cost, painting included, is left free between them
 
 export class Pace {
-  /** @param {(urgent: boolean) => void} draw */
-  constructor(draw) {
+  /** @param {(urgent: boolean) => void} draw @param {() => void} painted called when a drawing is on the screen */
+  constructor(draw, painted) {
     this.draw = draw;
+    this.painted = painted;
     this.frame = 0;
     this.timer = 0;
     this.urgent = false;
@@ -35,8 +36,9 @@ export class Pace {
       this.urgent = false;
       this.draw(urgent);
       requestAnimationFrame(() => {
-        const cost = performance.now() - began; // by now it is painted
-        this.notBefore = performance.now() + Math.max(PAUSE_MS, PAUSE_SHARE * cost);
+        const now = performance.now(); // by now it is painted
+        this.notBefore = Math.max(began + EVERY_MS, now + PAUSE_SHARE * (now - began));
+        this.painted();
       });
     });
   }

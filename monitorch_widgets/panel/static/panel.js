@@ -284,6 +284,7 @@ export class Panel {
     this.plot.say(words);
     this.plot.hatch.hidden = !this.isMap || words !== null;
     this.plot.noteBelow(words ? "" : leftOutWords(this));
+    this.element.setAttribute("data-drawn", String(this.board.drawings[this.index]));
     this.updateStage();
     this.updateOverlay();
     this.foot.replaceChildren(...captionOf(this));

@@ -65,6 +65,28 @@ export function thinned(values, group) {
 }
 
 /**
+ * Fewer points of an edge of a band: the highest of each group of values, or the lowest.
+ * @param {Float64Array} values @param {number} group values that become one @param {boolean} upper
+ */
+export function enveloped(values, group, upper) {
+  const out = new Float64Array(Math.ceil(values.length / group)).fill(NaN);
+  for (let i = 0; i < values.length; i++) {
+    const g = Math.floor(i / group);
+    if (out[g] !== out[g] || (upper ? values[i] > out[g] : values[i] < out[g])) out[g] = values[i];
+  }
+  return out;
+}
+
+/**
+ * The x positions that belong to `enveloped` values: the end of each group, and the begin of the first.
+ * @param {Float64Array} x @param {number} group
+ */
+export function envelopedPlaces(x, group) {
+  const last = (/** @type {number} */ g) => Math.min((g + 1) * group, x.length) - 1;
+  return Float64Array.from({ length: Math.ceil(x.length / group) }, (_, g) => (g ? x[last(g)] : x[0]));
+}
+
+/**
  * The x positions that belong to `thinned` values.
  * @param {Float64Array} x
  * @param {number} group

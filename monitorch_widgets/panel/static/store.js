@@ -19,6 +19,30 @@ export function copied(bytes) {
   return whole.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
 }
 
+/** The numbers of a message, handed out part by part in the order in which they were joined. */
+export class Incoming {
+  /** @param {Bytes[]} buffers steps, seconds, values of all parts */
+  constructor([steps, seconds, values]) {
+    this.steps = new Int32Array(copied(steps));
+    this.seconds = new Float32Array(copied(seconds));
+    this.values = new Float32Array(copied(values));
+    this.at = 0;
+    this.from = 0; // in the values
+  }
+
+  /** @param {number} n rows or bins @param {number} width numbers in each */
+  next(n, width) {
+    const [at, from] = [this.at, this.from];
+    this.at += n;
+    this.from += n * width;
+    return {
+      steps: this.steps.subarray(at, this.at),
+      seconds: this.seconds.subarray(at, this.at),
+      values: this.values.subarray(from, this.from),
+    };
+  }
+}
+
 export class PanelStore {
   /**
    * @param {string[]} series names of the columns
@@ -37,6 +61,7 @@ export class PanelStore {
     this.values = new Float32Array(0);
     this.fold = FOLD;
     this.bins = noBins();
+    this.began = -1; // the very first step, where it came here by itself
     this.version = 0; // grows with each change
     this.changedFrom = 0; // oldest step that has changed since somebody set this to Infinity
     this.folds = 0; // grows when what was kept of old steps changes
@@ -52,6 +77,7 @@ export class PanelStore {
     this.seconds = new Float32Array(this.size);
     this.values = new Float32Array(this.size * this.width);
     this.fold = FOLD;
+    this.began = -1;
     this.bins = noBins();
     this.version++;
     this.folds++;
@@ -73,8 +99,11 @@ export class PanelStore {
   }
 
   get firstStep() {
-    if (this.bins.n) return Math.max(0, this.bins.step[0] - this.fold + 1);
-    return this.n ? this.steps[0] : 0;
+    if (this.began >= 0) return this.began;
+    const { n, step } = this.bins;
+    if (!n) return this.n ? this.steps[0] : 0;
+    const usual = n > 1 ? step[1] - step[0] : this.fold; // steps that a bin spans
+    return Math.max(0, Math.round(step[0] - usual + usual / this.fold));
   }
 
   /**
@@ -127,6 +156,22 @@ export class PanelStore {
   }
 
   /**
+   * Take steps in bins, which are newer than all that is there; the rows before them become bins too.
+   * @param {Int32Array} steps the last of each bin
+   * @param {Float32Array} seconds
+   * @param {Float32Array} stats one bin after the other
+   * @param {number} width columns of `stats`
+   */
+  putBins(steps, seconds, stats, width) {
+    const first = this.n ? this.steps[0] : this.lastStep + 1;
+    if (this.n) this.addBins(this.describeRows(this.n), this.n);
+    const own = this.width === width ? stats : widened(stats, steps.length, width, this.width);
+    this.addBins({ n: steps.length, step: steps, seconds, stats: own }, 0);
+    this.changedFrom = Math.min(this.changedFrom, first);
+    this.version++;
+  }
+
+  /**
    * The newest reading of a column, and its rows averaged into a few points.
    * @param {number} column @param {number} points
    */
@@ -148,6 +193,7 @@ export class PanelStore {
   /** @param {number} step @param {number} second */
   append(step, second) {
     if (this.n === this.size) this.makeRoom();
+    if (!this.n && !this.bins.n) this.began = step;
     this.steps[this.n] = step;
     this.seconds[this.n] = second;
     this.values.fill(NaN, this.n * this.width, (this.n + 1) * this.width);
@@ -203,27 +249,59 @@ export class PanelStore {
    */
   foldRows(rows) {
     this.folds++;
+    this.addBins(this.describeRows(rows), rows);
+  }
+
+  /**
+   * The oldest rows as bins, the last of them smaller where they don't come out even.
+   * @param {number} rows
+   * @returns {StoredBins}
+   */
+  describeRows(rows) {
     const { width, fold } = this;
-    const fresh = rows / fold;
-    const stats = new Float32Array((this.bins.n + fresh) * width * STATS);
-    stats.set(this.bins.stats);
+    const n = Math.ceil(rows / fold);
+    const stats = new Float32Array(n * width * STATS);
     const readings = new Float64Array(fold);
-    for (let b = 0; b < fresh; b++) {
+    const ends = Array.from({ length: n }, (_, b) => Math.min((b + 1) * fold, rows));
+    ends.forEach((end, b) => {
       for (let c = 0; c < width; c++) {
-        let n = 0;
-        for (let r = b * fold; r < (b + 1) * fold; r++) {
+        let found = 0;
+        for (let r = b * fold; r < end; r++) {
           const value = this.values[r * width + c];
-          if (value === value) readings[n++] = value;
+          if (value === value) readings[found++] = value;
         }
-        describe(readings, n, stats, ((this.bins.n + b) * width + c) * STATS);
+        describe(readings, found, stats, (b * width + c) * STATS);
       }
+    });
+    const at = (/** @type {ArrayLike<number>} */ of) => ends.map((end) => of[end - 1]);
+    return { n, step: Int32Array.from(at(this.steps)), seconds: Float32Array.from(at(this.seconds)), stats };
+  }
+
+  /**
+   * Put bins behind those that are there, in place of the `rows` oldest rows.
+   * @param {StoredBins} fresh
+   * @param {number} rows
+   */
+  addBins(fresh, rows) {
+    const { bins } = this;
+    const used = bins.n * this.width * STATS;
+    if (bins.step.length < bins.n + fresh.n || bins.stats.length < used + fresh.stats.length) {
+      // room for as many again, since bins may come with each message
+      const room = Math.min(2 * (bins.n + fresh.n), this.maxBins) + fresh.n;
+      const { step, seconds, stats } = bins;
+      bins.step = new Int32Array(room);
+      bins.seconds = new Float32Array(room);
+      bins.stats = new Float32Array(room * this.width * STATS);
+      bins.step.set(step.subarray(0, bins.n));
+      bins.seconds.set(seconds.subarray(0, bins.n));
+      bins.stats.set(stats.subarray(0, used));
     }
-    const ends = (/** @type {number} */ b) => (b + 1) * fold - 1;
-    const step = [...this.bins.step, ...Array.from({ length: fresh }, (_, b) => this.steps[ends(b)])];
-    const seconds = [...this.bins.seconds, ...Array.from({ length: fresh }, (_, b) => this.seconds[ends(b)])];
-    this.bins = { n: this.bins.n + fresh, step: Int32Array.from(step), seconds: Float32Array.from(seconds), stats };
+    bins.step.set(fresh.step, bins.n);
+    bins.seconds.set(fresh.seconds, bins.n);
+    bins.stats.set(fresh.stats, used);
+    bins.n += fresh.n;
     this.forget(rows);
-    while (this.bins.n > this.maxBins) this.mergePairs(rows);
+    while (this.bins.n > this.maxBins) this.mergePairs(this.capacity >> 1);
   }
 
   /** @param {number} rows */
@@ -260,6 +338,7 @@ export class PanelStore {
         mergeInto(stats, (last - 1) * size + at, stats, last * size + at, merged.stats, b * size + at);
       }
     }
+    this.folds++;
     this.bins = merged;
     this.fold = Math.min(2 * this.fold, widest);
   }
@@ -269,19 +348,30 @@ export class PanelStore {
     const [before, after] = [this.width, series.length];
     const values = new Float32Array(this.size * after).fill(NaN);
     for (let r = 0; r < this.n; r++) values.set(this.values.subarray(r * before, (r + 1) * before), r * after);
-    const stats = new Float32Array(this.bins.n * after * STATS).fill(NaN);
-    for (let b = 0; b < this.bins.n; b++) {
-      stats.set(this.bins.stats.subarray(b * before * STATS, (b + 1) * before * STATS), b * after * STATS);
-      for (let c = before; c < after; c++) stats[(b * after + c) * STATS] = 0;
-    }
     this.values = values;
-    this.bins.stats = stats;
+    this.bins.stats = widened(this.bins.stats, this.bins.n, before, after);
     this.folds++;
     this.series = [...series];
   }
 }
 
-/** @returns {{n: number, step: Int32Array, seconds: Float32Array, stats: Float32Array}} */
+/**
+ * Bins with columns that they don't know, without readings there.
+ * @param {Float32Array} stats @param {number} n bins @param {number} before @param {number} after columns
+ */
+function widened(stats, n, before, after) {
+  const out = new Float32Array(n * after * STATS).fill(NaN);
+  for (let b = 0; b < n; b++) {
+    out.set(stats.subarray(b * before * STATS, (b + 1) * before * STATS), b * after * STATS);
+    for (let c = before; c < after; c++) out[(b * after + c) * STATS] = 0;
+  }
+  return out;
+}
+
+/** `n` bins; the arrays may be longer. */
+/** @typedef {{n: number, step: Int32Array, seconds: Float32Array, stats: Float32Array}} StoredBins */
+
+/** @returns {StoredBins} */
 function noBins() {
   return { n: 0, step: new Int32Array(0), seconds: new Float32Array(0), stats: new Float32Array(0) };
 }

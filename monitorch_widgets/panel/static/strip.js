@@ -1,5 +1,6 @@
 // @ts-check
 // The strip on top: is it running, how far is it, and the newest losses.
+import { Costs } from "./costs.js";
 import { h, setText, svg } from "./dom.js";
 import { clockText, countText, valueText } from "./format.js";
 
@@ -28,6 +29,7 @@ export class Strip {
       this.word,
     );
     this.facts = Object.fromEntries(["epoch", "step", "phase", "rate", "elapsed"].map((key) => [key, fact(key)]));
+    this.costs = new Costs(board);
     this.headline = h("div", { class: "mw-headline", "data-testid": "mw-headline" });
     /** @type {Map<string, {value: HTMLElement, path: SVGElement}>} */
     this.numbers = new Map();
@@ -41,6 +43,7 @@ export class Strip {
         h("strong", { class: "mw-title", title: board.spec.title }, board.spec.title),
         this.state,
         h("div", { class: "mw-facts" }, ...Object.values(this.facts)),
+        this.costs.element,
       ),
       this.headline,
     );
@@ -67,6 +70,7 @@ export class Strip {
       "Optimizer steps a second",
     );
     this.set("elapsed", began ? clockText(status.elapsed_s) : "", "Time since the first step");
+    this.costs.update(status.overhead);
     this.updateNumbers();
   }
 
@@ -85,6 +89,10 @@ export class Strip {
       setText(shown.value, valueText(newest));
       shown.path.setAttribute("d", sparkline(values, 54, 14));
     }
+  }
+
+  close() {
+    this.costs.close();
   }
 
   /** @param {string} name */

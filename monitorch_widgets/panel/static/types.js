@@ -31,10 +31,27 @@
 /** @typedef {{x: number, kind: 'epoch' | 'event', text: string, facts: [string, string][]}} Mark */
 
 /**
+ * What one lens costs, or something that all lenses share; what was not measured is null.
+ * @typedef {{
+ *   name: string, tags: string[], every_steps: number, pairs: boolean, once_s: number | null, fraction: number | null,
+ * }} Cost
+ */
+
+/**
+ * What watching costs; none in notebooks that were saved before it was measured.
+ * @typedef {{
+ *   fraction: number | null, max_fraction: number | null, every_steps: [number, number], costs: Cost[],
+ * }} Overhead
+ */
+
+/** One panel's share of a message: first `bins` bins, then `n` rows, of `w` columns. */
+/** @typedef {{p: number, w: number, n: number, first: number, bins?: number, series?: string[]}} Part */
+
+/**
  * @typedef {{
  *   state: string, epoch: number, step: number, phase: string, steps_per_s: number, elapsed_s: number,
  *   epoch_marks: [number, number][], faults: Fault[], events: TrainingEvent[], stages: Record<string, string>,
- *   memory_bytes: Record<string, number>, unwatched: ModuleInfo[],
+ *   memory_bytes: Record<string, number>, unwatched: ModuleInfo[], overhead: Overhead | null,
  * }} Status
  */
 

@@ -179,7 +179,7 @@ export class ViewState {
  * @param {Model} model
  * @param {object} message
  */
-function sendQuietly(model, message) {
+export function sendQuietly(model, message) {
   try {
     const sent = /** @type {any} */ (model.send(message));
     if (sent && typeof sent.catch === "function") sent.catch(() => {});
