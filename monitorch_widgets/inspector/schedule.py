@@ -203,10 +203,15 @@ class Schedule:
         shared = [("hooks", sums.hooks_s), ("transfer and history", sums.history_s), ("page", sums.page_s)]
         return Overhead(
             sums.added_s / whole_s,
-            None if all(turn.fixed for turn in self._turns) else self._budget,
+            self._budget if self._has_budget else None,
             (min(every), max(every)) if every else (0, 0),
             (*lenses, *(Cost(name, fraction=spent_s / whole_s) for name, spent_s in shared)),
         )
+
+    @property
+    def _has_budget(self) -> bool:
+        """Whether a lens is free to listen as often as it can afford; losses are read at every step anyway."""
+        return any(_fixed(lens, self._every) is None for lens in self._lenses if not isinstance(lens, LossMetrics))
 
     def _cost(self, place: int, fraction: float) -> Cost:
         lens, cycle = self._lenses[place], self._cycle.steps

@@ -134,17 +134,17 @@ def test_a_fixed_stride_has_no_budget(clockwork: Clockwork) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lens", "every", "expected"),
+    ("own", "every", "expected"),
     [
-        (OutputNorm(), 1, list(range(12))),
-        (OutputNorm(), 4, [0, 4, 8]),
-        (OutputNorm(every=5), 1, [0, 5, 10]),
-        (OutputNorm(every=5), "auto", [0, 5, 10]),
-        (OutputNorm(), {"Output Norm": 6}, [0, 6]),
+        (None, 1, list(range(12))),
+        (None, 4, [0, 4, 8]),
+        (5, 1, [0, 5, 10]),
+        (5, "auto", [0, 5, 10]),
+        (None, {"Output Norm": 6}, [0, 6]),
     ],
 )
-def test_readings_keep_their_steps(lens: OutputNorm, every: object, expected: list[int]) -> None:
-    training = run(Clockwork(), [lens], every=every)
+def test_readings_keep_their_steps(own: int | None, every: object, expected: list[int]) -> None:
+    training = run(Clockwork(), [OutputNorm(every=own)], every=every)
     training.steps(12)
     assert read(training.inspector, "Output Norm") == expected
 

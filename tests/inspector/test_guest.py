@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from monitorch_widgets import PyTorchInspector
+from monitorch_widgets.lens import OutputNorm
 
 from ..zoo import ZOO
 from ..zoo.same import all_bits, difference
@@ -89,7 +90,7 @@ def test_one_hook_per_module_serves_all_lenses() -> None:
 def test_steps_that_are_not_listened_to_run_no_hook() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    inspector = watch(model, 3)
+    inspector = PyTorchInspector([OutputNorm()], module=model, visualizer="dummy", strict=True, every=3)
     counts = []
     for _ in range(6):
         counts.append(hooks_on(model[0]))
