@@ -177,7 +177,7 @@ class Schedule:
         more = 1 + _CAREFUL if math.isnan(self.meter.hidden) else 1.0
         costs = [once_s * more * turn.length(self._cycle.steps) for turn, once_s in known]
         for (turn, _), every in zip(known, strides(costs, self._allowed_s()), strict=True):
-            turn.every = every
+            turn.plan(every, self.meter.heard(self._place(turn)))
 
     def _once_s(self, turn: Turn) -> float:
         return self.meter.once_s(self._place(turn))

@@ -8,6 +8,7 @@ from monitorch_widgets.lens import AbstractLens
 from monitorch_widgets.preprocessor import Ear
 
 _MEMORY = 32  # steps after which an optimizer that made none is forgotten
+_GROWTH = 4  # times that a stride may grow at once
 _LONGEST = 8  # steps in a row at most, for optimizers that take turns
 
 
@@ -27,6 +28,8 @@ class Turn:
         It listens to every n-th step.
     first : int
         The step that it is counted from.
+    heard : int
+        How many steps it had listened to when its stride last grew.
     """
 
     lens: AbstractLens
@@ -34,10 +37,21 @@ class Turn:
     fixed: bool
     every: int
     first: int = 0
+    heard: int = 0
 
     def length(self, cycle: int) -> int:
         """Steps in a row that it listens to each time, with optimizers that take turns in `cycle` steps."""
         return cycle * (2 if self.lens.pairs else 1)
+
+    def plan(self, every: int, heard: int) -> None:
+        """Take a stride: a smaller one at once, a larger one little by little, after it has listened again.
+
+        A single listening that took long, for whatever reason, must not silence it.
+        """
+        if every <= self.every:
+            self.every = every
+        elif heard > self.heard:
+            self.every, self.heard = min(every, _GROWTH * self.every), heard
 
     def begins(self, step: int) -> bool:
         """Whether it begins to listen at a step.
