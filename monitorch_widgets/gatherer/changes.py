@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from monitorch_widgets.numerical import aside
-from monitorch_widgets.preprocessor.difference import taken_from
+from monitorch_widgets.preprocessor.difference import Moved, taken_from
 
 from .hooks import Hooks
 from .parameter_places import Found, Place
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
     from .changes_seen import ParameterChangesGatherer
 
 Layout = tuple[Any, torch.dtype, torch.device]
-
-
-class Moved(NamedTuple):
-    """What a step did to parameters: `sizes`, norms before the step, only if some gatherer needs them."""
-
-    names: list[str]
-    changes: list[Tensor]
-    sizes: list[Tensor]
-    lengths: list[Tensor]
 
 
 class Measured(NamedTuple):
@@ -163,7 +154,7 @@ class Changes:
     def _measure(self, names: list[str], copies: Sequence[Tensor], tensors: Sequence[Tensor]) -> Moved:
         wanted = any(gatherer.needs_sizes for gatherer in self.gatherers if id(gatherer) in self._inside)
         with aside():
-            return Moved(names, *taken_from(copies, tensors, sizes=wanted))
+            return taken_from(names, copies, tensors, sizes=wanted)
 
     def leave(self, gatherer: object, step: int) -> None:
         """Have seen the changes; with the last gatherer they go."""

@@ -67,7 +67,7 @@ class ParameterChangesGatherer(StepsGatherer):
         try:
             if moved.names:
                 for preprocessor in self._differences:
-                    preprocessor.process_changes(moved.names, moved.changes, moved.sizes, moved.lengths)
+                    preprocessor.process_changes(moved)
         finally:
             self._changes.leave(self, self._step())
 

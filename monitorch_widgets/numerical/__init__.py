@@ -24,7 +24,17 @@ from .running import (
     start_sync_rmv_or_error,
 )
 from .scratch import Scratch, scratch
-from .tensors import aside, in_order, lengths_of, precise, sample_norm, sample_norms, some_rows, wide
+from .tensors import (
+    aside,
+    in_order,
+    lengths_of,
+    precise,
+    same_layout,
+    sample_norm,
+    sample_norms,
+    some_rows,
+    wide,
+)
 
 __all__ = [
     "POINTS",
@@ -59,6 +69,7 @@ __all__ = [
     "precise",
     "rates_of",
     "reduce_activation_to_activation_rates",
+    "same_layout",
     "sample_norm",
     "sample_norms",
     "scratch",

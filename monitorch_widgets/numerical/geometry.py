@@ -28,6 +28,7 @@ from .tensors import (
     length_of,
     lengths_of,
     root_size,
+    same_layout,
     stored,
     wide,
 )
@@ -115,9 +116,7 @@ class ConsecutiveTensors:
             return Looks(found, nothing if products is None else products, nothing if before is None else before, roots)
         widened = [wide(tensor) for tensor in tensors]
         each = lengths_of(widened) if lengths is None else list(lengths)
-        looks = self._compared(names, widened, each, roots)
-        parts = [torch.stack(column) for column in list(zip(*looks, strict=True))[:3]]
-        return Looks(parts[0], parts[1], parts[2], roots)
+        return self._together(self._compared(names, widened, each, roots))
 
     def numbers_of(self, looks: Sequence[Looks]) -> Tensor:
         """What :meth:`measure` gives, of tensors that were looked at together, below each other."""
@@ -163,14 +162,14 @@ class ConsecutiveTensors:
 
     def numbers(self, looks: Sequence[Look]) -> Tensor:
         """What :meth:`measure` gives, of tensors that were looked at, one row each."""
-        self._scratch = scratch()
-        lengths = torch.stack([look.length for look in looks])
-        measured = self._divided(lengths, [look.root for look in looks])
+        return self.numbers_of([self._together(looks)])
+
+    def _together(self, looks: Sequence[Look]) -> Looks:
+        lengths, roots = torch.stack([look.length for look in looks]), [look.root for look in looks]
         if not self.correlation:
-            return measured[:, None]
+            return Looks(lengths, lengths, lengths, roots)
         products = torch.stack([look.product for look in looks])
-        before = torch.stack([look.before for look in looks])
-        return torch.stack([measured, cosines_of(products, lengths, before, self.eps)], dim=1)
+        return Looks(lengths, products, torch.stack([look.before for look in looks]), roots)
 
     def _take_apart(self, names: Sequence[str]) -> None:
         """Keep tensors by themselves, which came together with others until now."""
@@ -238,11 +237,7 @@ class ConsecutiveTensors:
     def _fitting(self, name: str, tensor: Tensor) -> _Kept | None:
         """What is kept under a name, if it can be compared with the tensor."""
         kept = self._previous.get(name)
-        if kept is None:
-            return None
-        own = kept.tensor
-        fits = own.shape == tensor.shape and own.dtype is tensor.dtype and own.device == tensor.device
-        return kept if fits else None
+        return kept if kept is not None and same_layout(kept.tensor, tensor) else None
 
 
 class GeometryComputation:

@@ -182,6 +182,11 @@ def dots_into(kept: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[Tensor]
     return [found[i] if i in found else dot_into(kept[i], tensors[i]) for i in range(len(kept))]
 
 
+def same_layout(kept: Tensor, tensor: Tensor) -> bool:
+    """Whether a copy is of the shape, dtype and device of a tensor: else comparing them means nothing."""
+    return kept.shape == tensor.shape and kept.dtype is tensor.dtype and kept.device == tensor.device
+
+
 def stored(tensor: Tensor) -> Tensor:
     """What a sparse tensor stores, which is all that its norm needs; any other tensor as it is."""
     if tensor.layout is not torch.sparse_coo:

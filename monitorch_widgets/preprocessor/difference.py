@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from monitorch_widgets.numerical import aside, lengths_of, precise, wide
+from monitorch_widgets.numerical import aside, lengths_of, precise, same_layout, wide
 
 from .kinds import KindsPreprocessor
 
 
-def same_layout(kept: Tensor, tensor: Tensor) -> bool:
-    """Whether a copy is of the shape, dtype and device of a tensor: else their difference means nothing."""
-    return kept.shape == tensor.shape and kept.dtype is tensor.dtype and kept.device == tensor.device
+class Moved(NamedTuple):
+    """What a step did to parameters.
+
+    Attributes
+    ----------
+    names : list of str
+        Names of the parameters.
+    changes : list of torch.Tensor
+        What each parameter was before the step minus what it is, in float32 or wider. They are overwritten later.
+    sizes : list of torch.Tensor
+        L2 norm of each parameter before the step; none where nobody needs them.
+    lengths : list of torch.Tensor
+        L2 norm of each change.
+    """
+
+    names: list[str]
+    changes: list[Tensor]
+    sizes: list[Tensor]
+    lengths: list[Tensor]
 
 
 class DifferencePreprocessor(KindsPreprocessor):
@@ -32,29 +48,11 @@ class DifferencePreprocessor(KindsPreprocessor):
         self._stale: set[str] = set()  # names of copies from before steps that were left out
 
     needs_sizes = False
-    """Whether :meth:`process_changes` looks at `sizes`."""
+    """Whether :meth:`process_changes` looks at the sizes of parameters."""
 
     @abstractmethod
-    def process_changes(
-        self,
-        names: Sequence[str],
-        changes: Sequence[Tensor],
-        sizes: Sequence[Tensor],
-        lengths: Sequence[Tensor] | None = None,
-    ) -> None:
-        """Measure changes.
-
-        Parameters
-        ----------
-        names : sequence of str
-            Names of the parameters.
-        changes : sequence of torch.Tensor
-            What each parameter was before the step minus what it is, in float32 or wider. They are overwritten later.
-        sizes : sequence of torch.Tensor
-            L2 norm of each parameter before the step, if :attr:`needs_sizes`; otherwise there may be none.
-        lengths : sequence of torch.Tensor, optional
-            L2 norms of the changes, where they are known.
-        """
+    def process_changes(self, moved: Moved) -> None:
+        """Measure changes; their `sizes` are there if :attr:`needs_sizes`."""
 
     def memory_under(self, prefix: str) -> int:
         """Memory that the kept copies of the parameters take whose names begin so, in bytes."""
@@ -80,9 +78,9 @@ class DifferencePreprocessor(KindsPreprocessor):
         known = [i for i, name in enumerate(names) if name not in self._stale and self._fits(name, tensors[i])]
         if known:
             with aside():
-                kept = [self._before[names[i]] for i in known]
-                changes, sizes, lengths = taken_from(kept, [tensors[i] for i in known], sizes=self.needs_sizes)
-                self.process_changes([names[i] for i in known], changes, sizes, lengths)
+                chosen, now = [names[i] for i in known], [tensors[i] for i in known]
+                kept = [self._before[name] for name in chosen]
+                self.process_changes(taken_from(chosen, kept, now, sizes=self.needs_sizes))
         self.remember(names, tensors, anew=True)
 
     def remember(self, names: Sequence[str], tensors: Sequence[Tensor], *, anew: bool = False) -> None:
@@ -100,10 +98,8 @@ class DifferencePreprocessor(KindsPreprocessor):
         return kept is not None and same_layout(kept, tensor)
 
 
-def taken_from(
-    copies: Sequence[Tensor], tensors: Sequence[Tensor], *, sizes: bool
-) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Copies minus tensors, if asked for the L2 norms that the copies had, and those of the differences.
+def taken_from(names: list[str], copies: Sequence[Tensor], tensors: Sequence[Tensor], *, sizes: bool) -> Moved:
+    """Copies minus tensors, with the `sizes` that the copies had if asked for.
 
     The copies are used up: the differences are computed in their memory, where they are wide enough. Those of a half
     type are widened first, since the difference itself would be rounded.
@@ -111,4 +107,4 @@ def taken_from(
     differences = [precise(copy) for copy in copies]
     norms = lengths_of([wide(copy) for copy in differences]) if sizes else []
     torch._foreach_sub_(differences, [precise(tensor) for tensor in tensors])
-    return differences, norms, lengths_of([wide(difference) for difference in differences])
+    return Moved(names, differences, norms, lengths_of([wide(difference) for difference in differences]))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from monitorch_widgets.numerical import ConsecutiveTensors, aside
 
 from .abstract import AbstractBackwardPreprocessor, DeferredPreprocessor, by_device
-from .difference import DifferencePreprocessor
+from .difference import DifferencePreprocessor, Moved
 from .kinds import KindsPreprocessor
 
 
@@ -136,12 +136,6 @@ class ParameterDifferenceGeometry(DifferencePreprocessor, _Geometry):
         """Memory that the kept copies take, of parameters and of updates whose names begin so, in bytes."""
         return super().memory_under(prefix) + self._tensors.memory_under(prefix)
 
-    def process_changes(
-        self,
-        names: Sequence[str],
-        changes: Sequence[Tensor],
-        sizes: Sequence[Tensor],
-        lengths: Sequence[Tensor] | None = None,
-    ) -> None:
-        """Measure changes that were computed elsewhere; `sizes` are not looked at."""
-        self._measure(names, changes, lengths)
+    def process_changes(self, moved: Moved) -> None:
+        """Measure changes that were computed elsewhere; the sizes of parameters are not looked at."""
+        self._measure(moved.names, moved.changes, moved.lengths)

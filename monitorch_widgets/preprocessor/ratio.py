@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor
 
-from monitorch_widgets.numerical import aside, lengths_of, wide
+from monitorch_widgets.numerical import aside
 
 from .abstract import by_device
-from .difference import DifferencePreprocessor
+from .difference import DifferencePreprocessor, Moved
 
 
 class ParameterUpdateRatio(DifferencePreprocessor):
@@ -46,16 +43,9 @@ class ParameterUpdateRatio(DifferencePreprocessor):
     def __init__(self, inplace: bool) -> None:
         super().__init__(1, inplace)
 
-    def process_changes(
-        self,
-        names: Sequence[str],
-        changes: Sequence[Tensor],
-        sizes: Sequence[Tensor],
-        lengths: Sequence[Tensor] | None = None,
-    ) -> None:
+    def process_changes(self, moved: Moved) -> None:
         """Measure ratios of tensors of any shape and dtype, in float32 or wider."""
         with aside():
-            moves = lengths_of([wide(change) for change in changes]) if lengths is None else lengths
-            for group in by_device(changes):
-                moved, before = (torch.stack([found[i] for i in group]) for found in (moves, sizes))
-                self._push([names[i] for i in group], torch.where(before > 0, moved / before, torch.nan))
+            for group in by_device(moved.changes):
+                length, before = (torch.stack([found[i] for i in group]) for found in (moved.lengths, moved.sizes))
+                self._push([moved.names[i] for i in group], torch.where(before > 0, length / before, torch.nan))

@@ -21,6 +21,7 @@ from monitorch_widgets.preprocessor import (
     ParameterUpdateRatio,
     TensorPreprocessor,
 )
+from monitorch_widgets.preprocessor.difference import Moved
 
 from ..numerical.reference import exact, norm
 from ..numerical.reference import tensor as drawn
@@ -135,7 +136,7 @@ def test_changes_may_come_from_elsewhere() -> None:
     change, before = torch.tensor([3.0, 4.0]), torch.tensor(10.0)
     for preprocessor in (ratios, updates):
         for _ in range(2):
-            preprocessor.process_changes(["w"], [change], [before])
+            preprocessor.process_changes(Moved(["w"], [change], [before], [change.norm()]))
     assert ratios.value["w"] == [0.5, 0.5]
     assert updates.value["w"] == ([5, 5], [pytest.approx(1)])
 
