@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from benchmarks.page_lab import Notebook, opened
+from benchmarks.notebook import Notebook
+from benchmarks.page_lab import heap_bytes, opened
 from benchmarks.tables import command, number, table
 
 SETUP = """
@@ -148,14 +149,14 @@ def measure(seconds: float, minutes: float) -> str:
         main = watched_run(notebook, 3, seconds)
         heaps = [watched_heap(notebook, 4, 60), watched_heap(notebook, 5, rest)] if minutes > 1 else []
         pushes = json.loads(notebook.run(6).strip().splitlines()[0])
-        errors = notebook.errors
+        errors = notebook.complaints
     return "\n".join([table(["page", "measured", "must", "aim"], rows_of(main, heaps, pushes, minutes)), *errors])
 
 
 def watched_heap(notebook: Notebook, cell: int, seconds: float) -> float:
     """Run the loop, and give what the page holds when it has drawn the end."""
     watched_run(notebook, cell, seconds)
-    return notebook.heap_bytes()
+    return heap_bytes(notebook)
 
 
 def rows_of(main: Run, heaps: Sequence[float], pushes: dict[str, list[float]], minutes: float) -> list[list[str]]:

@@ -7,6 +7,9 @@ import { MOST_BANDS, mainLine } from "./frame.js";
 
 /** @typedef {import('./panel.js').Panel} Panel */
 
+const ONE_SCALE =
+  "One scale for all rows. Where kinds of modules alternate, the map shows stripes: choose one kind to see differences within it";
+
 /** @param {Panel} panel @returns {(Node | string)[]} */
 export function captionOf(panel) {
   const frame = panel.chart.frame;
@@ -29,8 +32,7 @@ export function wordsOf(panel) {
   const words = [`${lines.length ? lines.join(", ") : "no line"} ${over}`];
   const shown = bands.map((band) => (band === "std" ? "σ" : band.replace("-", "–")));
   const many = (panel.chart.frame?.rows.length ?? 0) > MOST_BANDS;
-  if (shown.length && many) words.push(`bands with up to ${MOST_BANDS} lines`);
-  else if (shown.length && width > 1) words.push(`band ${shown.join(", ")}`);
+  if (shown.length && width > 1) words.push(many ? "band of the line you point at" : `band ${shown.join(", ")}`);
   if (view.now.smooth > 0) words.push("smoothed");
   if (panel.chart.log) words.push("log");
   return words.join(" · ");
@@ -51,7 +53,7 @@ function colourScale(panel) {
   const end = (/** @type {number} */ value) => h("span", {}, valueText(map.log ? 10 ** value : value));
   return [
     end(map.range.min),
-    h("i", { class: "mw-colour-scale", style: `background:${colourGradient(map.diverging)}` }),
+    h("i", { class: "mw-colour-scale", title: ONE_SCALE, style: `background:${colourGradient(map.diverging)}` }),
     end(map.range.max),
     h("span", {}, `${mainLine(panel.panelView)}${map.log ? ", log" : ""}`),
     h("i", { class: "mw-hatch-key" }),

@@ -16,6 +16,7 @@ import { automaticWidth } from "./windows.js";
  *   rows: Row[], x: Float64Array, windows: Windows, width: number, lines: Record<string, Float64Array[]>,
  *   raw: Float64Array[], low: Record<string, Float64Array[]>, high: Record<string, Float64Array[]>,
  *   points: {x: Float64Array, group: number}, edges: Float64Array, start: number,
+ *   bandOf: (row: number, band: string) => [Float64Array, Float64Array],
  * }} Frame
  */
 
@@ -100,6 +101,15 @@ export function makeFrame(gatherer, rows, panel, view, status, { width, sparse }
   const fill = (/** @type {Float64Array} */ values) => (sparse ? bridged(values, x) : values);
   const thin = (/** @type {Float64Array} */ values) => (group ? thinned(values, group) : values);
   const finish = (/** @type {Float64Array} */ values) => thin(fill(smoothed(values, view.smooth)));
+  const edge = (/** @type {Float64Array} */ values, /** @type {boolean} */ upper) => {
+    const whole = fill(smoothed(values, view.smooth));
+    return wide ? enveloped(whole, wide, upper) : whole;
+  };
+  /** @type {Frame['bandOf']} */
+  const bandOf = (row, band) => {
+    const [low, high] = edgesOf(windows.stats[row], band);
+    return [edge(low, false), edge(high, true)];
+  };
   /** @type {Frame} */
   const frame = {
     rows,
@@ -113,17 +123,16 @@ export function makeFrame(gatherer, rows, panel, view, status, { width, sparse }
     raw: [],
     edges: wide ? envelopedPlaces(x, wide) : x,
     points: { x: group ? thinnedPlaces(x, group) : x, group },
+    bandOf,
   };
   for (const line of panel.lines) {
     frame.lines[line] = windows.stats.map((stats) => finish(stats[/** @type {'mean'} */ (line)]));
   }
   if (view.smooth > 0 && panel.lines.includes("mean")) frame.raw = windows.stats.map((stats) => thin(fill(stats.mean)));
   for (const band of rows.length > MOST_BANDS ? [] : panel.bands) {
-    const edge = (/** @type {Float64Array} */ values, /** @type {boolean} */ upper) =>
-      wide ? enveloped(fill(smoothed(values, view.smooth)), wide, upper) : fill(smoothed(values, view.smooth));
-    const edges = windows.stats.map((stats) => edgesOf(stats, band));
-    frame.low[band] = edges.map(([low]) => edge(low, false));
-    frame.high[band] = edges.map(([, high]) => edge(high, true));
+    const edges = rows.map((_, row) => bandOf(row, band));
+    frame.low[band] = edges.map(([low]) => low);
+    frame.high[band] = edges.map(([, high]) => high);
   }
   return frame;
 }

@@ -1,22 +1,24 @@
 // @ts-check
 // What lies over a chart and changes with the pointer: lit lines, newest values, the ends of epochs, the zero line. It is
 // drawn by the page itself, so that pointing at something costs a few paths and no chart.
-import { svg } from "./dom.js";
+import { setAttributes, svg } from "./dom.js";
 import { valueText } from "./format.js";
 import { mainLine, newestValue } from "./frame.js";
 import { hairlines } from "./marks.js";
+import { areaPath } from "./paths.js";
 import { DOT } from "./shapes.js";
 
 /** @typedef {import('./chart.js').Chart} Chart */
 /** @typedef {import('./types.js').PanelView} PanelView */
 /** @typedef {import('./types.js').Row} Row */
 
-const MOST_VALUES = 6; // newest values written beside lines
+const MOST_VALUES = 6; // newest values written beside lines, and rows whose bands are drawn
+export const EDGE_PX = 2; // that curves reach beyond the data area
 
 /**
  * What the overlay has to show.
  * @typedef {{
- *   lit: (row: Row) => boolean, strong: (row: Row) => boolean, panel: PanelView, map: boolean,
+ *   lit: (row: Row) => boolean, strong: (row: Row) => boolean, dim: boolean, panel: PanelView, map: boolean,
  *   marks: import('./types.js').Mark[], zero: boolean,
  * }} OverlayState
  */
@@ -46,6 +48,12 @@ export class Area {
     return this.top + (1 - (y - this.y.min) / (this.y.max - this.y.min)) * this.height;
   }
 
+  /** Like `py`, but no further than the edges; a logarithmic axis has no place for zero but its floor. @param {number} value */
+  inside(value) {
+    const py = this.log && value <= 0 ? Infinity : this.py(value);
+    return Math.min(Math.max(py, this.top), this.top + this.height);
+  }
+
   /** @param {number} px */
   dataX(px) {
     return this.x.min + ((px - this.left) / this.width) * (this.x.max - this.x.min);
@@ -59,15 +67,17 @@ export class Area {
 
 export class Overlay {
   constructor() {
+    this.veil = svg("rect", { class: "mw-veil" }); // dims the chart below, which is then not painted anew
     this.marks = svg("g", { class: "mw-marks" });
     this.lines = svg("g", { class: "mw-lit-lines" });
     this.values = svg("g", { class: "mw-values" });
-    this.element = svg("svg", { class: "mw-overlay", "aria-hidden": "true" }, this.marks, this.lines, this.values);
+    this.element = svg("svg", { class: "mw-overlay", "aria-hidden": "true" }, this.veil, this.marks, this.lines, this.values);
   }
 
   /** @param {Chart} chart @param {Area} area @param {OverlayState} state */
   update(chart, area, state) {
     this.drawMarks(area, state);
+    this.drawVeil(area, state);
     const frame = chart.frame;
     this.lines.replaceChildren();
     this.values.replaceChildren();
@@ -78,6 +88,7 @@ export class Overlay {
       const strong = state.strong(row);
       if (!strong && !state.lit(row)) return;
       if (state.map) return void this.lines.append(rowOutline(area, frame.rows.length, r));
+      if (state.dim && labels.length < MOST_VALUES) this.lines.append(...bandsOf(frame, r, state.panel, area));
       for (const [name, lines] of Object.entries(frame.lines)) {
         const d = pathOf(frame.points.x, lines[r], area);
         if (d)
@@ -90,6 +101,18 @@ export class Overlay {
       if (py === py) labels.push({ row: r, py, text: valueText(value), colour: row.colour });
     });
     for (const label of apart(labels.slice(0, MOST_VALUES), area)) this.values.append(valueLabel(label, area));
+  }
+
+  /** @param {Area} area @param {OverlayState} state */
+  drawVeil(area, state) {
+    this.veil.toggleAttribute("hidden", !state.dim);
+    if (!state.dim) return;
+    setAttributes(this.veil, {
+      x: area.left - EDGE_PX,
+      y: area.top - EDGE_PX,
+      width: area.width + 2 * EDGE_PX,
+      height: area.height + 2 * EDGE_PX,
+    });
   }
 
   /** Hairlines, an event's with a flag on top, for it is the rarer one. @param {Area} area @param {OverlayState} state */
@@ -125,6 +148,19 @@ export function pathOf(x, values, area) {
     if (py !== py) points = 0;
   }
   return d;
+}
+
+/**
+ * The bands of one row, also where the chart has more rows than it draws bands of.
+ * @param {import('./frame.js').Frame} frame @param {number} r @param {PanelView} panel @param {Area} area
+ */
+function bandsOf(frame, r, panel, area) {
+  const xs = Array.from(frame.edges, (x) => area.px(x));
+  return panel.bands.map((band) => {
+    const [low, high] = frame.bandOf(r, band);
+    const d = areaPath(xs, low, high, (value) => area.inside(value));
+    return svg("path", { class: `mw-lit-band mw-lit-band-${band}`, d, fill: frame.rows[r].colour });
+  });
 }
 
 /** @param {Area} area @param {number} rows @param {number} r */

@@ -295,10 +295,10 @@ export class Panel {
   updateOverlay() {
     const { board } = this;
     const lit = this.board.litIn(this.index);
-    this.element.classList.toggle("mw-lit", lit.size > 0 && !this.isMap);
     this.plot.overlay.update(this.chart, this.plot.area, {
       lit: (row) => lit.has(row.name),
       strong: (row) => row.name === board.view.now.solo && !this.isMap,
+      dim: lit.size > 0 && !this.isMap,
       panel: this.panelView,
       map: this.isMap,
       marks: board.marks,

@@ -2,12 +2,10 @@
 // A bqplot figure inside our own element, with the overlay above it, and the pointer.
 import { MARGIN } from "./chart.js";
 import { h, setAttributes, setText } from "./dom.js";
-import { Area, Overlay } from "./overlay.js";
+import { Area, EDGE_PX, Overlay } from "./overlay.js";
 
 /** @typedef {import('./chart.js').Chart} Chart */
 /** @typedef {import('./types.js').Model} Model */
-
-const EDGE_PX = 2;
 
 export class Plot {
   /**
