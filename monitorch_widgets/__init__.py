@@ -3,10 +3,12 @@
 from .errors import (
     ArgumentError,
     ArgumentTypeError,
+    CommandRefused,
     LensFault,
     MonitorchError,
     MonitorchWarning,
     NotAttachedError,
+    TrainingStopped,
 )
 from .inspector import InspectorState, PyTorchInspector
 
@@ -15,10 +17,12 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
+    "CommandRefused",
     "InspectorState",
     "LensFault",
     "MonitorchError",
     "MonitorchWarning",
     "NotAttachedError",
     "PyTorchInspector",
+    "TrainingStopped",
 ]

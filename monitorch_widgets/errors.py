@@ -5,7 +5,9 @@ The tree::
     MonitorchError
     ├── ArgumentError (ValueError, AttributeError)   a value that is not one of the valid ones
     ├── ArgumentTypeError (TypeError)                an object of the wrong type
+    ├── CommandRefused (RuntimeError)                a command that can't be carried out now
     └── NotAttachedError (RuntimeError)              something was asked that needs a model
+    TrainingStopped (BaseException)                  the loop was stopped, as asked; no error
     MonitorchWarning (UserWarning)
     ├── LensFault                                    a lens failed while training and was muted
     └── NotWatched                                   something was asked for that cannot be seen
@@ -34,6 +36,24 @@ class ArgumentTypeError(MonitorchError, TypeError):
 
 class NotAttachedError(MonitorchError, RuntimeError):
     """A call needs an attached model, and there is none."""
+
+
+class CommandRefused(MonitorchError, RuntimeError):  # noqa: N818  # no mistake of anybody's
+    """A command can't be carried out now: says why, and what to do."""
+
+
+class TrainingStopped(BaseException):  # like KeyboardInterrupt
+    """Ends a training loop that somebody stopped, after a finished step; a notebook shows it as one line.
+
+    It is no :class:`Exception`, like :class:`KeyboardInterrupt`: a loop that goes on after errors ends too.
+    """
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else "Training was stopped, as asked."
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython prints in place of a traceback."""
+        return [str(self)]
 
 
 class MonitorchWarning(UserWarning):
@@ -78,3 +98,20 @@ def check_choice(kind: str, got: object, valid: Iterable[str]) -> str:
     if isinstance(got, str) and got in names:
         return got
     raise ArgumentError(unknown_name(kind, got, names))
+
+
+def checked_count(argument: str, value: object, remedy: str) -> int:
+    """Return `value` if it is an integer of at least 1, else raise with the `remedy`.
+
+    Examples
+    --------
+    >>> checked_count("dead_window", 0, "50 is a good start.")
+    Traceback (most recent call last):
+        ...
+    monitorch_widgets.errors.ArgumentError: expected dead_window to be at least 1; received 0. 50 is a good start.
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ArgumentTypeError(f"expected {argument} to be an integer of at least 1; received {value!r}. {remedy}")
+    if value < 1:
+        raise ArgumentError(f"expected {argument} to be at least 1; received {value}. {remedy}")
+    return value

@@ -156,7 +156,8 @@ class Event:
     Attributes
     ----------
     kind : str
-        ``"skipped"`` (gradients that no step was made of) or ``"model"`` (modules were added or replaced).
+        ``"skipped"`` (gradients that no step was made of), ``"model"`` (modules were added or replaced) or
+        ``"command"`` (something was asked for and done, in the panel or from Python).
     step : int
         Number of finished optimizer steps when it first happened.
     last_step : int
@@ -255,13 +256,142 @@ def _percent(fraction: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandRecord:
+    """Something that was asked of a run, and what came of it.
+
+    Attributes
+    ----------
+    name : str
+        What was asked for, e.g. ``"pause"`` or ``"add"``.
+    origin : str
+        ``"python"`` or ``"page"``.
+    step : int
+        Number of finished optimizer steps when it was done or refused.
+    words : str
+        What was done, or why it was refused.
+    refused : bool
+        Whether it was not done.
+    """
+
+    name: str
+    origin: str
+    step: int
+    words: str
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LearningRate:
+    """Learning rate of one parameter group.
+
+    Attributes
+    ----------
+    optimizer : int
+        Place of the optimizer among those that were seen stepping the model, from 0.
+    kind : str
+        Class name of the optimizer.
+    group : int
+        Place of the group in the optimizer.
+    value : float
+        The learning rate now.
+    """
+
+    optimizer: int
+    kind: str
+    group: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One argument of a lens, as the page offers it.
+
+    Attributes
+    ----------
+    name : str
+        Name of the argument.
+    kind : str
+        ``"switch"``, ``"number"``, ``"text"`` or ``"types"`` (names of module classes); empty for what only Python
+        can set.
+    value : bool, int, float, str, list of str or None
+        What it is now.
+    """
+
+    name: str
+    kind: str
+    value: bool | int | float | str | list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class LensInfo:
+    """A lens of the inspector, or one that could be added.
+
+    Attributes
+    ----------
+    name : str
+        Class name.
+    tags : tuple of str
+        Its panels.
+    settings : tuple of Setting
+        Its arguments.
+    """
+
+    name: str
+    tags: tuple[str, ...]
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """What is collected, and how, as it can be changed while training goes on.
+
+    Attributes
+    ----------
+    lenses : tuple of LensInfo
+        The lenses in use.
+    offered : tuple of LensInfo
+        Lenses that can be added from the page.
+    expressions : tuple of str
+        Names of registered functions that can be watched.
+    types : tuple of str
+        Class names of the modules of the model.
+    collected : tuple of str or None
+        Patterns of the modules that are read; None for all.
+    depth : int
+        Depth of submodules that count as leaves; -1 for those without submodules.
+    every : int or str
+        How often lenses listen that have no stride of their own; ``"auto"`` as the budget allows.
+    max_overhead : float
+        The budget.
+    log_every_n_steps : int
+        Pushed losses and metrics, and those of loss modules, are read at every n-th step.
+    text : bool
+        Whether text typed in the page may be run as Python.
+    nudges : bool
+        Whether the page may change learning rates.
+    """
+
+    lenses: tuple[LensInfo, ...] = ()
+    offered: tuple[LensInfo, ...] = ()
+    expressions: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    collected: tuple[str, ...] | None = None
+    depth: int = -1
+    every: int | str = "auto"
+    max_overhead: float = 0.05
+    log_every_n_steps: int = 1
+    text: bool = False
+    nudges: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Where the run stands.
 
     Attributes
     ----------
     state : str
-        ``"waiting"``, ``"live"``, ``"finished"``, ``"detached"`` or ``"fault"``.
+        ``"waiting"``, ``"live"``, ``"paused"``, ``"finished"``, ``"detached"`` or ``"fault"``.
     epoch : int
         Current epoch, from 1.
     step : int
@@ -286,6 +416,15 @@ class Status:
         What is not watched, each with the reason in its ``note``.
     overhead : Overhead
         What watching costs.
+    asked : str
+        What was asked of the loop and comes at the next boundary: ``"pause"``, ``"stop"``, or nothing.
+    reach : str
+        When what is done in the page reaches the run: ``"live control"``, ``"at the next step"``, ``"when the cell
+        ends"``; empty where there is no notebook.
+    learning_rates : tuple of LearningRate
+        Of every parameter group that steps the model.
+    instrument : Instrument
+        What is collected, and how.
     """
 
     state: str = "waiting"
@@ -301,3 +440,7 @@ class Status:
     memory_bytes: tuple[tuple[str, int], ...] = ()
     unwatched: tuple[ModuleInfo, ...] = ()
     overhead: Overhead = field(default_factory=Overhead)
+    asked: str = ""
+    reach: str = ""
+    learning_rates: tuple[LearningRate, ...] = ()
+    instrument: Instrument = field(default_factory=Instrument)

@@ -42,11 +42,26 @@ def test_no_room_imports_a_later_one() -> None:
 
 
 def test_only_panel_and_visualizer_know_widgets() -> None:
-    assert {a for a, b in arrows() if b in WIDGETS} <= {"transport", "panel", "visualizer"}
+    assert {a for a, b in arrows() if b in WIDGETS} <= {"panel", "visualizer"}
+
+
+def test_the_inbox_imports_python_only() -> None:
+    """Whatever it imports, also late, is Python's own, or stands beside it."""
+    found = {
+        (node.module or "").split(".")[0] if isinstance(node, ast.ImportFrom) else alias.name.split(".")[0]
+        for file in (ROOT / "transport").glob("*.py")
+        if file.name != "background.py"
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and not node.level)
+        for alias in node.names
+    }
+    assert "threading" in found
+    assert found <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".lens", ".preprocessor", ".gatherer", ".numerical", ".history", ".inspector", ".visualizer"]
+    "name",
+    ["", ".lens", ".preprocessor", ".gatherer", ".numerical", ".history", ".inspector", ".transport", ".visualizer"],
 )
 def test_public_names_are_sorted_and_there(name: str) -> None:
     module = importlib.import_module("monitorch_widgets" + name)

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 
 from monitorch_widgets.preprocessor import Ear, StepBuffer
 
+from .gate import Gate
 from .module_hooks import Subscription, hookable
 from .optimizer_hooks import StepReady, follow_optimizers, leave_optimizers
 from .passes import Passes, in_backward
@@ -60,6 +61,10 @@ class Hooks:
     on_evaluation, on_returned : callable
         Called when the model is called in an evaluation that nobody follows, which may :meth:`listen`; and when it
         returns from a pass that somebody followed.
+    on_boundary : callable
+        Called when an optimizer's step is over and its time is counted; what it raises ends the loop.
+    gate : Gate
+        Where the loop can be held and ended.
     closure : bool
         Whether the step that runs now computes gradients itself.
     spent_s : float
@@ -75,6 +80,8 @@ class Hooks:
         self.accepts: Callable[[Optimizer], bool] = _accept_all
         self.on_evaluation: Callable[[], None] = _nobody
         self.on_returned: Callable[[], None] = _nobody
+        self.on_boundary: Callable[[], None] = _nobody
+        self.gate = Gate()
         self.closure = False
         self.spent_s = 0.0
         self._entered: float | None = None
@@ -242,7 +249,9 @@ class Hooks:
 
     def skips(self, optimizer: Optimizer) -> bool:
         """Whether the step of this optimizer that ends is one that nobody follows; it is counted then."""
-        if not self._skips or self.own.on or self._skipped() is not optimizer or monotonic() >= self._until:
+        if not self._skips or self.own.on or self.gate.called or self._skipped() is not optimizer:
+            return False
+        if monotonic() >= self._until:
             return False
         self._skips -= 1
         self._buffer.step += 1
@@ -295,6 +304,10 @@ class Hooks:
         self._follows = False
         for callbacks in (self._before, self._gradients, self._after, self._always_after):
             callbacks.clear()
+
+    def forget_ear(self, lens: object) -> None:
+        """Forget the ear of one lens."""
+        self._ears.pop(id(lens), None)
 
     def forget_ears(self) -> None:
         """Forget the ears of lenses: another model is watched."""

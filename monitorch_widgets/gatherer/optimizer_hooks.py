@@ -105,6 +105,7 @@ class StepEnds:
                 hooks.enter(began)
                 hooks.run_after_step(optimizer, closure=_has_closure(args, kwargs))
                 began = hooks.leave()
+                hooks.on_boundary()
 
 
 def _around(optimizer: Optimizer, sure: bool, frame: FrameType) -> list[Optimizer]:

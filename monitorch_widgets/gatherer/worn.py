@@ -81,7 +81,7 @@ class Worn:
     def change(self, own: bool) -> None:
         """Put on what the ears need that are on now, and take off the rest; `own` says it of the inspector's."""
         wanted, own = self._wanted(), own or self.root_stays
-        if wanted != self._now or own != self._root_is_on:
+        if wanted != self._now or own != self.root_is_on:
             self._mind_compiled_code(bool(wanted - self._now))
             if self.stay:
                 wanted, own = frozenset(self._modules), True
@@ -124,13 +124,19 @@ class Worn:
         return None if self._root is None else self._root()
 
     @property
-    def _root_is_on(self) -> bool:
+    def root_is_on(self) -> bool:
+        """Whether the hook before the whole model is on."""
         model = self.root
         return model is not None and self._handle is not None and self._handle.id in model._forward_pre_hooks
 
+    def root_begins(self, module: nn.Module, args: Any) -> None:
+        """Tell that the model is about to run, where its hook came on too late for this pass."""
+        if self.root_is_on and self._begins is not None and self.is_root(module):
+            self._begins(module, args)
+
     def _put_on_root(self) -> None:
         model = self.root
-        if model is None or self._begins is None or self._root_is_on:
+        if model is None or self._begins is None or self.root_is_on:
             return
         if self._handle is None:
             self._handle = model.register_forward_pre_hook(self._begins)
@@ -160,11 +166,11 @@ class Worn:
 
     def __len__(self) -> int:
         """Number of hooks that hang on modules now."""
-        return len(self._now) + self._root_is_on
+        return len(self._now) + self.root_is_on
 
     def is_root(self, module: nn.Module) -> bool:
         """Whether this is the watched model itself."""
-        return self._root is not None and self._root() is module
+        return self.root is module
 
     def by_key(self, key: int) -> Listeners | None:
         """The callbacks of the module with this ``id``; None where it has none."""

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 from monitorch_widgets.errors import ArgumentError, unknown_name
-from monitorch_widgets.values import Reading
+from monitorch_widgets.values import CommandRecord, Reading
 
 from .folded import UNIT
 from .series import Ranges, Series
+
+_COMMANDS = 1000  # that are kept
 
 
 class History:
     """What was read, by tag: ``history.tags`` lists it, ``history[tag]`` gives it back.
 
     Memory is bounded: see :class:`Series`.
+
+    Attributes
+    ----------
+    commands : deque of CommandRecord
+        What was asked of the run, the newest ones.
 
     Examples
     --------
@@ -28,6 +36,7 @@ class History:
 
     def __init__(self) -> None:
         self._series: dict[str, Series] = {}
+        self.commands: deque[CommandRecord] = deque(maxlen=_COMMANDS)
 
     def __repr__(self) -> str:
         return f"History({', '.join(map(repr, self._series.values()))})"

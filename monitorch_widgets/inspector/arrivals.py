@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitorch_widgets.history import History
+from monitorch_widgets.preprocessor.deferred import Ready
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -26,6 +27,7 @@ class Arrivals:
     def __init__(self, history: History) -> None:
         self._history = history
         self._waiting: dict[str, list[tuple[Sequence[str], Floats, Ints]]] = {}
+        self._pushed: dict[str, Pushed] = {}
 
     def emit(
         self, tag: str, modules: Sequence[str], values: Sequence[float] | Floats, steps: int | Sequence[int]
@@ -35,10 +37,17 @@ class Arrivals:
         of_each = np.broadcast_to(np.asarray(steps, np.int64), numbers.shape)
         self._waiting.setdefault(tag, []).append((modules, numbers, of_each))
 
+    def pushed(self, tag: str) -> Pushed:
+        """Who brings numbers here that the loop pushes for one tag; the same each time, so that they come together."""
+        if tag not in self._pushed:
+            self._pushed[tag] = Pushed(self, tag)
+        return self._pushed[tag]
+
     def settle(self, second_of: Callable[[int], float]) -> dict[str, list[int]]:
         """Write what waits into the history, each step as of its second; the steps that came, by tag."""
         waiting, self._waiting = self._waiting, {}
-        return {tag: self._write(tag, parts, second_of) for tag, parts in waiting.items()}
+        filled = {tag: parts for tag, parts in waiting.items() if any(modules for modules, _, _ in parts)}
+        return {tag: self._write(tag, parts, second_of) for tag, parts in filled.items()}
 
     def _write(
         self, tag: str, parts: list[tuple[Sequence[str], Floats, Ints]], second_of: Callable[[int], float]
@@ -64,6 +73,18 @@ class Arrivals:
     def clear(self) -> None:
         """Drop everything."""
         self._waiting.clear()
+
+
+class Pushed(Ready):
+    """Takes numbers that the loop has pushed for one tag, under their names."""
+
+    def __init__(self, arrivals: Arrivals, tag: str) -> None:
+        self._arrivals = arrivals
+        self._tag = tag
+
+    def take(self, names: list[str], values: Floats, steps: list[int]) -> None:
+        """Bring them to the others."""
+        self._arrivals.emit(self._tag, names, values[:, 0], steps)
 
 
 def _without(part: tuple[Sequence[str], Floats, Ints], step: int) -> tuple[Sequence[str], Floats, Ints]:

@@ -114,7 +114,7 @@ class Attachment:
 
     def _register_lens(self, lens: AbstractLens, model: nn.Module, places: list[Place]) -> None:
         lens.prepare(self._state, self._emit)
-        for place in places:
+        for place in [place for place in places if place.collected]:
             register = lens.register_leaf_module if place.leaf else lens.register_non_leaf_module
             register(place.module, place.name, self._state)
         if isinstance(lens, ParameterLens):

@@ -39,7 +39,7 @@ class Clock:
         self._started: float | None = None
         self._ended: float | None = None
         self._ticks: deque[tuple[int, float]] = deque(maxlen=_RATE_WINDOW)  # step and time
-        self._seconds: dict[int, float] = {}  # of finished steps whose readings have not come
+        self._seconds: dict[int, float] = {}  # of finished steps whose readings may be on their way
         self.epoch_marks: deque[tuple[int, int]] = deque(maxlen=_MARKS)
         self.phase = "train"
         self.state = "waiting"
@@ -80,11 +80,11 @@ class Clock:
         """Note a forward pass of the model."""
         self.phase = "train" if training else "eval"
         self._state.note_forward(training)
-        self._run()
+        self.go_on()
 
     def finish_step(self) -> None:
         """Note a finished step."""
-        self._run()
+        self.go_on()
         now = self._now()
         self._seconds[self._state.buffer.step] = now - (self._started or now)
         self.phase, self._state.in_step = "train", False
@@ -97,12 +97,12 @@ class Clock:
         self.epoch_marks.append((self._state.counter, self._state.buffer.step))
 
     def stop(self, state: str) -> None:
-        """End the run: ``"finished"`` until the next step, or ``"detached"``."""
-        if self.state == "live" or state == "detached":
+        """End the run: ``"finished"`` or ``"paused"`` until it goes on, or ``"detached"``."""
+        if self.state in ("live", "paused") or state == "detached":
             self.state = state
             self._ended = self._now() if self._ended is None else self._ended
 
-    def _run(self) -> None:
+    def go_on(self) -> None:
         """Start, or go on after an end: the time between is not counted."""
         if self._started is None:
             self._started = self._now()
@@ -123,9 +123,8 @@ class Clock:
         return self._seconds.get(step, self.seconds)
 
     def forget_seconds(self, before: int) -> None:
-        """Forget when the steps before this one ended: their readings have come."""
-        for step in [step for step in self._seconds if step < before]:
-            del self._seconds[step]
+        """Forget when the steps before this one ended: no readings of theirs are on their way."""
+        self._seconds = {step: second for step, second in self._seconds.items() if step >= before}
 
     @property
     def steps_per_s(self) -> float:

@@ -85,6 +85,11 @@ class Faults:
             stacklevel=2,
         )
 
+    def forgive(self, lens: AbstractLens) -> None:
+        """Forget what a lens did: it is another one now, or gone."""
+        self._seen.pop(id(lens), None)
+        self._state.hooks.forget_ear(lens)
+
     def clear(self) -> None:
         """Forget all faults: a new attachment begins."""
         self._seen.clear()

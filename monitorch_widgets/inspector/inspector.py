@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from time import monotonic, perf_counter
 from types import TracebackType
@@ -17,7 +18,8 @@ from monitorch_widgets.errors import NotAttachedError, NotWatched
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.history import History
 from monitorch_widgets.lens import AbstractLens, LossMetrics
-from monitorch_widgets.preprocessor import ExplicitCall, Told
+from monitorch_widgets.lens.settings import changed
+from monitorch_widgets.preprocessor import ExplicitCall
 from monitorch_widgets.values import ChartSpec, ModuleInfo, Overhead, Status
 
 from .arguments import (
@@ -35,8 +37,13 @@ from .arguments import (
 from .arrivals import Arrivals
 from .attachment import Attachment
 from .clock import Clock
+from .control import Control
+from .controls import Controls
 from .events import Events
 from .faults import Faults
+from .instrument import Changes
+from .learning_rates import LearningRates
+from .loop import TrainingLoop
 from .modules import told_changes
 from .namesakes import Namesakes, note_attached, take_over
 from .record import EpochRecord
@@ -55,7 +62,7 @@ _DUE_S = 0.1  # between two times that what has arrived is brought to the histor
 _NOT_SHOWN_S = 1.0  # the same while nobody looks: the more at once, the cheaper it is
 
 
-class PyTorchInspector:
+class PyTorchInspector(Controls):
     """Attaches to a model, reads it batch by batch, and shows it while it trains.
 
     Nothing in the training loop changes: steps are found by themselves. As the last value of a cell the inspector
@@ -89,6 +96,8 @@ class PyTorchInspector:
         :attr:`overhead`.
     strict : bool
         Raise when a lens faults, rather than mute it and warn.
+    control : bool
+        Let learning rates be changed while the model trains, from the panel and by :meth:`scale_lr`.
 
     Attributes
     ----------
@@ -139,10 +148,10 @@ class PyTorchInspector:
         every: Every = "auto",
         max_overhead: float = 0.05,
         strict: bool = False,
+        control: bool = False,
     ) -> None:
         self._namesakes = Namesakes()
         self.lenses = checked_lenses(lenses)
-        take_over(self.lenses, self)
         self.depth = checked_depth(depth)
         self.module_name_prefix = checked_text("module_name_prefix", module_name_prefix, ".")
         self.master_rank = master_rank
@@ -158,6 +167,13 @@ class PyTorchInspector:
         self._watch = Watch(self.state.hooks, self.depth, self.module_name_prefix)
         self._step_log = StepLog(self.state, self._arrivals, self._events)
         self._schedule = Schedule(self.state, self.lenses, checked_every(every, self.lenses), self.max_overhead)
+        self.control = checked_switch("control", control)
+        self.log_every_n_steps = 1
+        self._rates = LearningRates()
+        self._changes = Changes(self)
+        self._control = Control(self.state.hooks.gate, TrainingLoop(self))
+        self.state.hooks.on_boundary = self._boundary
+        self._stepped = self._iterating = False
         self._due_s = 0.0
         self._refreshing = False
         self._attachment = self._wired()
@@ -171,9 +187,7 @@ class PyTorchInspector:
         self._call_preprocessor.listener = self._pushed
         self.visualizer = made_visualizer(visualizer if self.is_main_process else "dummy")
         self._record = cast("AbstractVisualizer", EpochRecord(self._history, self.visualizer))
-        for lens in self.lenses:
-            lens.register_foreign_preprocessor(self._call_preprocessor, self.state)
-            lens.introduce_tags(self._record)
+        self._introduce(self.lenses)
         self._declare()
         self._columns_shown = self._history.columns
         self.visualizer.bind(self)
@@ -212,6 +226,8 @@ class PyTorchInspector:
             self._attachment.begin(module)
             self._declare()
             note_attached(self)
+            self._rates.clear()
+            self.state.hooks.gate.watch([self._watch.model or module, module])
             if self.state.buffer.step:
                 self._events.add("model", self.state.buffer.step, f"From here on a {self.title} is watched.")
             self._show_layout()
@@ -263,6 +279,8 @@ class PyTorchInspector:
         return self
 
     def _leave(self) -> None:
+        self._control.reset()
+        self.state.hooks.gate.open(self.state.hooks)
         self._attachment.end()
         self._arrivals.clear()
         self._step_log.clear()
@@ -285,17 +303,25 @@ class PyTorchInspector:
 
     def _after_step(self, optimizer: Optimizer | None) -> None:
         self._clock.finish_step()
+        self._rates.saw(optimizer)
         idle = self._schedule.step_over(optimizer)
         if monotonic() >= self._due_s:
+            self._stepped = True
             self._bring_up_to_date()
+        self._stepped = self._stepped or self.state.hooks.gate.called
         self.state.hooks.skip(idle, optimizer, until=self._due_s)
 
-    def _bring_up_to_date(self) -> None:
+    def _boundary(self) -> None:
+        """A step is over, and nothing of ours is under way any more: hear what is asked for."""
+        if self._stepped:
+            self._stepped = False
+            self._control.boundary()
+
+    def _bring_up_to_date(self, *, whole: bool = False) -> None:
         """Bring what has arrived to the history, and what is new there to the page; some times a second."""
         self._refreshing = True
         try:
-            if not self.state.buffer.idle:
-                self._settle(wait=False)
+            self._settle(wait=whole)
             began = perf_counter()
             self.visualizer.refresh()
             self._schedule.meter.note_page(perf_counter() - began)
@@ -317,6 +343,7 @@ class PyTorchInspector:
         hooks.run_before_step(None)
         hooks.run_after_step(None)
         hooks.leave()
+        self._boundary()
 
     def _step_too_long(self) -> None:
         """Bring to the history what a loop without steps has read, so that it does not pile up."""
@@ -330,7 +357,9 @@ class PyTorchInspector:
         came = self._arrivals.settle(self._clock.second_of)
         if came:
             self._step_log.note_stages(self._history, self.specs, came)
-            self._clock.forget_seconds(max(map(max, came.values())))
+        oldest = self.state.buffer.oldest
+        self._step_log.forget(before=oldest)
+        self._clock.forget_seconds(before=oldest)
         self._schedule.meter.note_history(perf_counter() - began, self.state.buffer.finished_s - finished_s)
         if self._history.columns != self._columns_shown:
             self._show_layout()
@@ -376,15 +405,13 @@ class PyTorchInspector:
             warnings.warn(words, NotWatched, stacklevel=4)
         for lens in takers:
             tag = lens.note_metric(name)
+            self.state.buffer.ear = self.state.hooks.ear_of(lens)  # not that of the lens whose callback ran last
             self.state.buffer.push(
                 torch.tensor([value], dtype=torch.float64, device="cpu"),
-                Told(partial(self._pushed_arrives, tag, name)),
+                self._arrivals.pushed(tag),
                 (name,),
                 evaluation=not self._before_step.get(name),
             )
-
-    def _pushed_arrives(self, tag: str, name: str, values: list[float], step: int) -> None:
-        self._arrivals.emit(tag, (name,), values, step)
 
     # ------------------------------------------------------------------ epochs
 
@@ -410,6 +437,7 @@ class PyTorchInspector:
             self.state.counter = epoch
         self.state.hooks.skip(0, None, until=0.0)
         self._schedule.again()
+        self._control.epoch_over()
         with self._faults.border(None):
             self.visualizer.refresh(force=True)
 
@@ -440,16 +468,38 @@ class PyTorchInspector:
     def iter(self, iterable: Iterable[T]) -> Iterator[T]:
         """Iterate over epochs: each one ends with :meth:`tick_epoch`.
 
+        Within such a loop, iterate over batches: that loop just ends when the run is stopped, as this one does.
+
         Examples
         --------
         >>> inspector = PyTorchInspector(visualizer="dummy")
         >>> list(inspector.iter("ab")), inspector.state.counter
         (['a', 'b'], 3)
+        >>> [(epoch, batch) for epoch in inspector.range(2) for batch in inspector.iter("xy")]
+        [(0, 'x'), (0, 'y'), (1, 'x'), (1, 'y')]
+        >>> inspector.state.counter
+        5
         """
-        for item in iterable:
-            yield item
-            self.tick_epoch()
+        if self._iterating:
+            yield from self._until_stopped(iterable)
+            return
+        self._iterating = True
+        try:
+            for item in self._until_stopped(iterable):
+                yield item
+                if not self._control.stopping:
+                    self.tick_epoch()
+        finally:
+            self._iterating = False
+        self._control.reset()
         self._cell_ended()
+
+    def _until_stopped(self, iterable: Iterable[T]) -> Iterator[T]:
+        for item in iterable:
+            self._control.between()
+            if self._control.stopping:
+                return
+            yield item
 
     def range(self, *args: int) -> Iterator[int]:
         """Iterate over ``range(...)``, one epoch a number; see :meth:`iter`."""
@@ -459,8 +509,12 @@ class PyTorchInspector:
 
     @property
     def history(self) -> History:
-        """What was read so far; see :class:`~monitorch_widgets.history.History`."""
-        self._settle()
+        """What was read so far; see :class:`~monitorch_widgets.history.History`.
+
+        Of a run in the background it has what came up to a second ago, and all while that is held.
+        """
+        if not self._control.is_elsewhere:
+            self._settle()
         return self._history
 
     @property
@@ -485,7 +539,7 @@ class PyTorchInspector:
 
     def status(self) -> Status:
         """Where the run stands: state, epoch, step, phase, rate, elapsed time, faults, events, what is not watched."""
-        if not self._refreshing and not self.state.buffer.idle:
+        if not self._refreshing and not self.state.buffer.idle and not self._control.is_elsewhere:
             self._settle(wait=False)
         series = {spec.tag: self._history[spec.tag] for spec in self.specs if spec.tag in self._history}
         memory = ((spec.tag, lens.memory_of(spec.tag)) for lens in self.lenses for spec in lens.specs)
@@ -496,6 +550,10 @@ class PyTorchInspector:
             memory_bytes=tuple((tag, size) for tag, size in memory if size),
             unwatched=tuple(self._watch.unwatched),
             overhead=self.overhead,
+            asked=self._control.asked,
+            reach=self._control.reach,
+            learning_rates=self._rates.now,
+            instrument=self._changes.now,
         )
 
     @property
@@ -546,11 +604,68 @@ class PyTorchInspector:
     def _cell_ended(self) -> None:
         """The cell that trained has ended: bring everything to the page once."""
         self._namesakes.step_aside(self)
-        if self.state.attached and self._clock.state == "live":
+        if self._control.running and not self._control.in_background:
+            self._control.reset()
             self._settle()
             self._clock.stop("finished")
             self.state.hooks.skip(0, None, until=0.0)
             self.visualizer.finish()
+
+    # ------------------------------------------------------------------ changes while it watches
+
+    def _change_lenses(self, lenses: list[AbstractLens]) -> None:
+        """Watch with these lenses, the same or others."""
+        self._settle()
+        new = [lens for lens in lenses if not any(lens is other for other in self.lenses)]
+        for lens in self.lenses:
+            if not any(lens is other for other in lenses):
+                with self._faults.border(lens):
+                    lens.detach_from_module()
+                self._faults.forgive(lens)
+        self.lenses[:] = lenses  # the same list: others hold it too
+        self._introduce(new)
+        self._rewire()
+
+    def _replace_lens(self, lens: AbstractLens, fresh: AbstractLens) -> None:
+        """Make a lens what `fresh` is."""
+        self._settle()
+        with self._faults.border(lens):
+            lens.detach_from_module()
+        self._faults.forgive(lens)
+        lens.become(fresh)
+        self._introduce([lens])
+        self._rewire()
+
+    def _change_watched(self, **how: Any) -> None:
+        """Watch other modules."""
+        self._settle()
+        self.depth = how.get("depth", self.depth)
+        self._watch.choose(**how)
+        self._rewire()
+
+    def _change_schedule(self, *, every: Every | None = None, max_overhead: float | None = None) -> None:
+        """Listen at other steps."""
+        self.max_overhead = self.max_overhead if max_overhead is None else max_overhead
+        self._schedule.change(self._schedule.every if every is None else every, self.max_overhead)
+        self._changes.renew()
+        self.visualizer.attached()
+
+    def _introduce(self, lenses: list[AbstractLens]) -> None:
+        take_over(lenses, self)
+        for lens in lenses:
+            lens.change = partial(_ask_to_change, weakref.ref(self), weakref.ref(lens))
+            lens.register_foreign_preprocessor(self._call_preprocessor, self.state)
+            lens.introduce_tags(self._record)
+
+    def _rewire(self) -> None:
+        """Let the lenses listen to the model as they are now."""
+        model = self._watch.model if self.state.attached else None
+        if model is not None:
+            self._attachment.renew(model)
+            self._schedule.renew()
+        self._changes.renew()
+        self._declare()
+        self._show_layout()
 
     def _declare(self) -> None:
         for lens in self.lenses:
@@ -561,3 +676,14 @@ class PyTorchInspector:
         """Tell the visualizer which panels and series there are."""
         self._columns_shown = self._history.columns
         self.visualizer.attached()
+
+
+def _ask_to_change(
+    inspector: weakref.ref[PyTorchInspector], lens: weakref.ref[AbstractLens], changes: Mapping[str, Any]
+) -> None:
+    """Have the inspector of a lens change it; without one it changes at once."""
+    user, used = inspector(), lens()
+    if used is not None and user is not None and any(used is other for other in user.lenses):
+        user._ask("set", lens=used, changes=changes)
+    elif used is not None:
+        used.become(changed(used, changes))

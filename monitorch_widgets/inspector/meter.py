@@ -114,12 +114,7 @@ class Meter:
         self._steps = self._untold = self._looks = 0
         self._step, self._closes = self._buffer.step, _BLOCK
         self._at_open = self._readings()
-        self.pause()
-
-    def pause(self) -> None:
-        """Forget when the last step ended: what comes until the next one is no training."""
-        self._ended: float | None = None
-        self._step = self._buffer.step
+        self._ended: float | None = None  # when the last step did; what comes until the first one is no training
 
     # ------------------------------------------------------------------ step by step
 

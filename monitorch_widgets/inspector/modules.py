@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
@@ -16,6 +17,7 @@ from .wrappers import compiled_from
 
 _SCRIPTED = "compiled by torch.jit, which takes no hooks: its parameters are read, its outputs are not"
 _ATTENTION = "its parameters are read by the attention, which never calls it"
+_LEFT_OUT = "is not among the modules that are collected"
 _CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
@@ -23,13 +25,14 @@ _CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 class Place:
     """A module, its name, and whether it counts as a leaf at the chosen depth.
 
-    `why_not` says why its output can't be watched; empty where it can.
+    `why_not` says why its output can't be watched; empty where it can. What is not `collected` is not read at all.
     """
 
     module: nn.Module
     name: str
     leaf: bool
     why_not: str = ""
+    collected: bool = True
 
     @property
     def info(self) -> ModuleInfo:
@@ -79,6 +82,24 @@ def _children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, child in module.named_children():
         if not (name == "parametrizations" and is_parametrized(module)):
             yield name, compiled_from(child) or child
+
+
+def chosen(found: list[Place], patterns: Sequence[str] | None, prefix: str) -> list[Place]:
+    """The places, those that no pattern matches marked as not collected.
+
+    A pattern is a name, which stands for what is inside it too, or has wildcards as file names have.
+    """
+    if patterns is None:
+        return found
+    return [place if _matches(place.name, patterns, prefix) else _left_out(place) for place in found]
+
+
+def _matches(name: str, patterns: Sequence[str], prefix: str) -> bool:
+    return any(name == p or name.startswith(p + prefix) or fnmatchcase(name, p) for p in patterns)
+
+
+def _left_out(place: Place) -> Place:
+    return replace(place, collected=False, why_not=place.why_not or (_LEFT_OUT if place.leaf else ""))
 
 
 def told_changes(came: list[str], went: list[str]) -> str:

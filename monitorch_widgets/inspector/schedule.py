@@ -48,6 +48,8 @@ class Schedule:
 
     Attributes
     ----------
+    every : "auto", int or dict of str to int
+        Stride of all lenses, or by tag.
     meter : Meter
         Measures what watching costs.
     """
@@ -57,7 +59,7 @@ class Schedule:
     ) -> None:
         self._state = state
         self._lenses = lenses
-        self._every = every
+        self.every = every
         self._budget = max_overhead
         self.meter = Meter(state.hooks, state.buffer)
         self._cycle = Cycle()
@@ -74,22 +76,43 @@ class Schedule:
 
     def begin(self) -> None:
         """Begin with a model: everything listens to the step that comes."""
-        hooks, step = self._state.hooks, self._state.buffer.step
-        self._ears = [hooks.ear_of(lens) for lens in self._lenses]
-        self._turns = [
-            Turn(lens, ear, _fixed(lens, self._every) is not None, _fixed(lens, self._every) or _FIRST, step)
-            for lens, ear in zip(self._lenses, self._ears, strict=True)
-            if not isinstance(lens, LossMetrics)
-        ]
-        for lens, ear in zip(self._lenses, self._ears, strict=True):
-            ear.always = isinstance(lens, LossMetrics)
-        self.meter.begin(self._ears)
+        hooks = self._state.hooks
         self._evaluations = (-1, 0)
-        hooks.worn.root_stays = any(lens.evaluates for lens in self._lenses)
         hooks.on_evaluation, hooks.on_returned = self._evaluation_begins, self._pass_ends
         self._cycle = Cycle()
+        self._take_turns()
+        self._listen(self._state.buffer.step)
+
+    def renew(self) -> None:
+        """Go on with other lenses, or other strides: those that stay as they are keep their steps."""
+        former = {id(turn.lens): turn for turn in self._turns}
+        self._take_turns()
+        for turn in self._turns:
+            before = former.get(id(turn.lens))
+            if before is not None and before.fixed == turn.fixed and (not turn.fixed or before.every == turn.every):
+                turn.first, turn.every = before.first, before.every
+        self._listen(self._state.buffer.step)
+
+    def change(self, every: Every, max_overhead: float) -> None:
+        """Listen at other steps, or within another budget."""
+        self.every, self._budget = every, max_overhead
+        if self._ears:
+            self.renew()
+
+    def _take_turns(self) -> None:
+        hooks = self._state.hooks
+        self._ears = [hooks.ear_of(lens) for lens in self._lenses]
+        for lens, ear in zip(self._lenses, self._ears, strict=True):
+            ear.always = isinstance(lens, LossMetrics)
+        pairs = zip(self._lenses, self._ears, strict=True)
+        self._turns = [self._turn(lens, ear) for lens, ear in pairs if not ear.always]
+        self.meter.begin(self._ears)
+        hooks.worn.root_stays = any(lens.evaluates for lens in self._lenses)
         self._saved_s, self._plans, self._planned_at = 0.0, 0, -math.inf
-        self._listen(step)
+
+    def _turn(self, lens: AbstractLens, ear: Ear) -> Turn:
+        every = _fixed(lens, self.every)
+        return Turn(lens, ear, every is not None, every or _FIRST, self._state.buffer.step)
 
     def step_over(self, optimizer: object) -> int:
         """Note that a step was made, and listen to the next one with the lenses whose turn it is.
@@ -124,14 +147,13 @@ class Schedule:
         turns = [turn for turn in self._turns if turn.lens.evaluates and passes % turn.every == 0]
         if turns:
             self._listens_to_evaluation = True
-            hooks = self._state.hooks
-            hooks.listen([hooks.own, *(ear for ear in self._ears if ear.always), *(turn.ear for turn in turns)])
+            self._hear(turns)
 
     def _pass_ends(self) -> None:
         if self._listens_to_evaluation:
             self._listens_to_evaluation = False
             self.meter.leave_out()
-            self._state.hooks.listen(ear for ear in self._ears if ear.always)
+            self._hear([])
 
     def by_hand(self) -> None:
         """Note that the loop tells of its steps itself."""
@@ -139,26 +161,28 @@ class Schedule:
 
     def again(self) -> None:
         """Decide anew who listens now: an epoch has begun."""
-        if self._turns or self._ears:
+        if self._ears:
             self._listen(self._state.buffer.step)
 
     def _listen(self, step: int) -> None:
         """Listen to a step with the ears whose turn it is."""
-        hooks, cycle = self._state.hooks, self._cycle.steps
-        self._next = self._next_change(step, cycle)
         if not self._state.is_active:
             self._next = step + LARGEST
-            hooks.listen()
+            self._state.hooks.listen()
             return
+        cycle = self._cycle.steps
+        self._next = min((turn.next_change(step, cycle) for turn in self._turns), default=step + LARGEST)
         chosen = [turn for turn in self._turns if turn.listens(step, cycle) and self._may(turn, step)]
         for turn in chosen:
             if not turn.ear.on:
                 turn.lens.steps_left_out()
-        own = [hooks.own] if chosen or not self._turns else []  # losses alone: whose they are is told by the passes
-        hooks.listen([*own, *(ear for ear in self._ears if ear.always), *(turn.ear for turn in chosen)])
+        self._hear(chosen)
 
-    def _next_change(self, step: int, cycle: int) -> int:
-        return min((turn.next_change(step, cycle) for turn in self._turns), default=step + LARGEST)
+    def _hear(self, turns: Sequence[Turn]) -> None:
+        """Listen with the lenses of these turns, and to losses."""
+        hooks = self._state.hooks
+        own = [hooks.own] if turns or not self._turns else []  # losses alone: whose they are is told by the passes
+        hooks.listen([*own, *(ear for ear in self._ears if ear.always), *(turn.ear for turn in turns)])
 
     def _may(self, turn: Turn, step: int) -> bool:
         """Whether a lens whose turn it is may listen: it goes on, or it begins, and there is something to spend."""
@@ -211,7 +235,7 @@ class Schedule:
     @property
     def _has_budget(self) -> bool:
         """Whether a lens is free to listen as often as it can afford; losses are read at every step anyway."""
-        return any(_fixed(lens, self._every) is None for lens in self._lenses if not isinstance(lens, LossMetrics))
+        return any(_fixed(lens, self.every) is None for lens in self._lenses if not isinstance(lens, LossMetrics))
 
     def _cost(self, place: int, fraction: float) -> Cost:
         lens, cycle = self._lenses[place], self._cycle.steps

@@ -19,7 +19,6 @@ from .events import DROPPED, NO_STEP, OVERFLOW, Events
 from .stages import StepTaken, stage_of
 
 _ATTEMPTS, _PASSES = 50, 200  # attempts without a step, or passes of one step, before one is told that none was seen
-_LATE = 3  # steps whose readings may still be on their way
 
 
 class StepLog:
@@ -64,8 +63,10 @@ class StepLog:
                 if taken is not None and taken != self._noted.get(spec.tag):
                     self._noted[spec.tag] = taken
                     history.declare(spec.tag).note_stage(step, stage_of(spec, taken))
-        for step in sorted(self._taken)[:-_LATE]:
-            del self._taken[step]
+
+    def forget(self, before: int) -> None:
+        """Forget how the steps before this one went: no readings of theirs are on their way."""
+        self._taken = {step: taken for step, taken in self._taken.items() if step >= before}
 
     def clear(self) -> None:
         """Forget the steps; events stay."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import nn
 
@@ -14,7 +15,7 @@ from monitorch_widgets.gatherer.parameter_places import ParameterPlace
 from monitorch_widgets.lens.parameter_lens import own_parameters
 from monitorch_widgets.values import ModuleInfo
 
-from .modules import Place, places
+from .modules import Place, chosen, places
 
 _UNSEEN = (
     "no forward pass of this model was seen: a copy of it is trained, or it was compiled before attach() "
@@ -37,7 +38,7 @@ class _Known:
 
     @staticmethod
     def of(place: Place) -> _Known:
-        called = place.leaf and not place.container and not place.why_not
+        called = place.leaf and place.collected and not place.container and not place.why_not
         return _Known(place.info, weakref.ref(place.module), id(place.module), called)
 
 
@@ -57,11 +58,14 @@ class Watch:
     ----------
     title : str
         Class name of the model.
+    collected : tuple of str or None
+        Names or patterns of the modules that are read; None for all.
     """
 
     def __init__(self, hooks: Hooks, depth: int, prefix: str) -> None:
         self._hooks = hooks
         self._how = (depth, prefix)
+        self.collected: tuple[str, ...] | None = None
         self._known: list[_Known] = []
         self._model: weakref.ref[nn.Module] | None = None
         self._without: list[_Parameter] = []
@@ -73,7 +77,7 @@ class Watch:
 
     def begin(self, model: nn.Module) -> list[Place]:
         """Look at a model: its places in model order."""
-        found = places(model, *self._how)
+        found = self._places(model)
         self.title = type(model).__name__
         self._model = weakref.ref(model)
         self._known = [_Known.of(place) for place in found]
@@ -81,6 +85,14 @@ class Watch:
         self._parameter_names = [(parameter.key, parameter.shown) for parameter in self._without]
         self._steps, self._last, self._recent = 0, None, None
         return found
+
+    def choose(self, **how: Any) -> None:
+        """Look at modules at another `depth`, or at those only that are `collected`, from the next look on."""
+        self._how = (how.get("depth", self._how[0]), self._how[1])
+        self.collected = how.get("collected", self.collected)
+
+    def _places(self, model: nn.Module) -> list[Place]:
+        return chosen(places(model, *self._how), self.collected, self._how[1])
 
     @property
     def model(self) -> nn.Module | None:
@@ -156,7 +168,7 @@ class Watch:
     def changes(self) -> tuple[list[str], list[str]]:
         """Names of modules and parameters that came since, and of those that went."""
         model = self.model
-        found = [] if model is None else places(model, *self._how)
+        found = [] if model is None else self._places(model)
         now = {place.name: id(place.module) for place in found}
         before = {known.info.name: known.key for known in self._known if known.module() is not None}
         came = [name for name, key in now.items() if before.get(name) != key]

@@ -1,6 +1,7 @@
 """Lenses: which tensors are seen, which number is made of them, how it is aggregated and drawn."""
 
 from .abstract_lens import AbstractLens
+from .expression import Expression
 from .loss_metrics import LossMetrics
 from .module_distinction import register_kind
 from .output_activation import OutputActivation
@@ -15,6 +16,7 @@ from .parameter_update_ratio import ParameterUpdateRatio
 
 __all__ = [
     "AbstractLens",
+    "Expression",
     "LossMetrics",
     "OutputActivation",
     "OutputGradientGeometry",

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 
-from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
+from monitorch_widgets.errors import ArgumentError, checked_count
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.preprocessor import AbstractPreprocessor
 from monitorch_widgets.preprocessor.deferred import Floats
 from monitorch_widgets.values import ChartSpec
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from monitorch_widgets.visualizer import AbstractVisualizer
 
 Emit = Callable[[str, Sequence[str], Sequence[float] | Floats, int | Sequence[int]], None]
@@ -35,6 +37,50 @@ class AbstractLens(ABC):
 
     every: Stride = None
     """Listens to every n-th step; None leaves it to the inspector."""
+
+    made_with: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+    """Positional and keyword arguments that it was made with."""
+
+    change: Callable[[Mapping[str, Any]], None] | None = None
+    """Set by the inspector that uses it: hands changed arguments to the thread that trains."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Remember what it is made with."""
+        lens = super().__new__(cls)
+        lens.made_with = (args, kwargs)
+        return lens
+
+    def set(self, **arguments: Any) -> None:
+        """Change arguments of the constructor while it watches, from the next boundary of a step on.
+
+        The series stay; figures of the running epoch, and what correlations compare with, begin anew.
+
+        Raises
+        ------
+        ArgumentError
+            For an argument that it does not have, and whatever its constructor raises.
+
+        Examples
+        --------
+        >>> from monitorch_widgets.lens import OutputNorm
+        >>> lens = OutputNorm()
+        >>> lens.set(normalize_by_size=True)
+        >>> lens.specs[0].unit
+        'RMS'
+        """
+        from .settings import changed  # which knows this class
+
+        fresh = changed(self, arguments)
+        if self.change is None:
+            self.become(fresh)
+        else:
+            self.change(arguments)
+
+    def become(self, other: Self) -> None:
+        """Take over all that another lens of the same kind is."""
+        change = self.change
+        self.__dict__ = vars(other)
+        self.change = change
 
     @property
     def pairs(self) -> bool:
@@ -132,7 +178,7 @@ def checked_stride(argument: str, every: object) -> int | Literal["auto"]:
         raise ArgumentError(
             f"expected {argument} to be 'auto' or a number of steps; received {every!r}. Use 'auto' or 1."
         )
-    return checked_steps(argument, every)
+    return checked_count(argument, every, "Use 'auto' or 1.")
 
 
 def checked_lens_stride(every: object) -> Stride:
@@ -141,9 +187,5 @@ def checked_lens_stride(every: object) -> Stride:
 
 
 def checked_steps(argument: str, steps: object) -> int:
-    """Check a number of steps, at least 1; errors as for :func:`checked_stride`."""
-    if not isinstance(steps, int) or isinstance(steps, bool):
-        raise ArgumentTypeError(f"expected {argument} to be 'auto' or an integer of at least 1; received {steps!r}")
-    if steps < 1:
-        raise ArgumentError(f"expected {argument} to be at least 1; received {steps}. Use 1 to listen to each step.")
-    return steps
+    """Check the number of steps for one tag; errors as for :func:`checked_stride`."""
+    return checked_count(argument, steps, "Use 1 for each step; leave the tag out for 'auto'.")

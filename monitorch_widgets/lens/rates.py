@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, check_choice
+from monitorch_widgets.errors import check_choice, checked_count
 from monitorch_widgets.numerical import POINTS, extract_point
 from monitorch_widgets.values import About, ChartSpec, Moment, TagAttributes, TagType
 
@@ -69,11 +69,7 @@ def checked_window(argument: str, window: object) -> int:
     ArgumentError
         Below 1.
     """
-    if not isinstance(window, int) or isinstance(window, bool):
-        raise ArgumentTypeError(f"expected {argument} to be an integer of at least 1; received {window!r}")
-    if window < 1:
-        raise ArgumentError(f"expected {argument} to be at least 1; received {window}. 50 is a good start.")
-    return window
+    return checked_count(argument, window, "50 is a good start.")
 
 
 def rate_spec(tag: str, title: str, moment: Moment, stage: str, about: About, empty: str) -> ChartSpec:

@@ -17,8 +17,8 @@ from .reading_lens import Aggregation
 
 UPDATE_STAGE = "as applied: the parameter after the step minus before"
 UPDATE_EMPTY = (
-    "No optimizer step yet. Loops without an optimizer call inspector.tick_batch(), which has a change to show from "
-    "the second call on, and only at every=1."
+    "No optimizer step yet. Loops without an optimizer call inspector.tick_batch(), which shows the change since the "
+    "call before, from the second call on."
 )
 
 

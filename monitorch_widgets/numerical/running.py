@@ -162,6 +162,14 @@ def append_finite(accumulator: Accumulator, value: float) -> None:
         accumulator.append(value)
 
 
+def extend_finite(accumulator: Accumulator, values: npt.NDArray[np.float64]) -> None:
+    """Add many numbers, the same as one by one with :func:`append_finite`."""
+    if isinstance(accumulator, RunningMeanVar):
+        accumulator.extend(values)
+    else:
+        accumulator.extend(values[np.isfinite(values)].tolist())
+
+
 def number(value: Any) -> float:
     """A number, or a tensor of one element (which may carry a graph), as a float; waits for a tensor's device."""
     return float(value.detach() if isinstance(value, Tensor) else value)

@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from time import monotonic
 from typing import Any
 
@@ -16,7 +16,7 @@ from ipywidgets import widget_serialization
 
 from monitorch_widgets.errors import MonitorchWarning
 from monitorch_widgets.history import History
-from monitorch_widgets.values import ChartSpec, ModuleInfo, Status
+from monitorch_widgets.values import ChartSpec, CommandRecord, ModuleInfo, Status
 
 from .charts import Chart, make_chart
 from .esm import page_source, page_style
@@ -84,6 +84,10 @@ def _chosen_shell(data: object, default: object) -> object:
     return default
 
 
+def _nobody(content: Json) -> None:
+    """Nothing: commands are not for anybody."""
+
+
 def _lazily(make: Callable[[Dashboard], Any]) -> dict[str, Any]:
     """Serialisation of a trait that only counts: its content is made when it is sent."""
     return {"to_json": lambda _, dashboard: make(dashboard), "from_json": lambda value, _: value}
@@ -108,6 +112,8 @@ class Dashboard(anywidget.AnyWidget):
 
     Attributes
     ----------
+    on_command : callable
+        Called with what the page sends when a person asks for something to be done.
     spent_s : float
         Seconds that :meth:`refresh` has taken so far, all calls together.
     """
@@ -126,6 +132,7 @@ class Dashboard(anywidget.AnyWidget):
         self._lock = threading.Lock()
         self._warned = False
         self._flow = Flow()
+        self.on_command: Callable[[Json], None] = _nobody
         self.spent_s = 0.0
         self._widest = 0
         self._snapshot_bytes, self._snapshot_size = SNAPSHOT_BYTES, 0
@@ -300,12 +307,22 @@ class Dashboard(anywidget.AnyWidget):
             self.view = {**view, "seq": self.view["seq"] + AHEAD}
 
     def _received(self, _: object, content: Json, buffers: object) -> None:
-        """A message of the page, on whichever thread the kernel hears it; nothing here touches the model."""
+        """A message of the page; nothing here touches the model."""
         view, page, number = (content.get(key) for key in ("view", "page", "number"))
-        if content.get("type") == "taken" and isinstance(page, str) and isinstance(number, int):
+        kind = content.get("type")
+        if kind == "taken" and isinstance(page, str) and isinstance(number, int):
             self._flow.taken(page, number)
-        elif content.get("type") == "view" and isinstance(view, dict) and isinstance(view.get("seq"), int):
+        elif kind == "view" and isinstance(view, dict) and isinstance(view.get("seq"), int):
             self._adopt(view)
+        elif kind == "whole":
+            self._torn = True  # the page has missed something: the next message is the whole state
+        elif kind == "command":
+            self.on_command(content)
+
+    def answer(self, number: str, record: CommandRecord) -> None:
+        """Tell the page what came of a command; `number` is what it knows it by."""
+        with self._guarded():
+            self.send({"t": "answer", "number": number, **asdict(record)})
 
     def _adopt(self, view: View) -> None:
         with self._lock:

@@ -16,7 +16,10 @@ from monitorch_widgets.values import Overhead, Status
 from .payload import STATUS_PARTS, Json, float32, int32, series_names, status_content, status_part
 
 # Parts of the status that a message leaves out while they are unchanged.
-SELDOM = ("epoch_marks", "faults", "events", "stages", "memory_bytes", "unwatched", "overhead")
+SELDOM = (
+    *("epoch_marks", "faults", "events", "stages", "memory_bytes", "unwatched", "overhead"),
+    *("asked", "reach", "learning_rates", "instrument"),
+)
 # Parts that change with the clock, and are no reason to send.
 ALWAYS = ("elapsed_s", "steps_per_s", "overhead")
 _REASONS = tuple(name for name in STATUS_PARTS if name not in ALWAYS)

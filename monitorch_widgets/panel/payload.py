@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from monitorch_widgets.history import CAPACITY, FOLD, MAX_BINS, STATS, Bins, History, Rows, Series
 from monitorch_widgets.history.bins import fold_rows, merge_pairs
-from monitorch_widgets.values import ChartSpec, Cost, ModuleInfo, Overhead, Status
+from monitorch_widgets.values import ChartSpec, Cost, Instrument, ModuleInfo, Overhead, Status
 
 SCHEMA = 1
 SNAPSHOT_BYTES = 16 * 2**20
@@ -74,6 +74,17 @@ def _records(items: Iterable[Any]) -> list[Json]:
     return [{name: getattr(item, name) for name in item.__slots__} for item in items]
 
 
+def instrument_content(instrument: Instrument) -> Json:
+    """What is collected, and how."""
+    return {name: _plainly(value) for name, value in asdict(instrument).items()}
+
+
+def _plainly(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plainly(inner) for key, inner in value.items()}
+    return [_plainly(inner) for inner in value] if isinstance(value, tuple | list) else value
+
+
 STATUS_PARTS = tuple(field.name for field in fields(Status))
 _WRITERS: dict[str, Callable[[Any], Any]] = {
     "epoch_marks": lambda marks: [list(mark) for mark in marks],
@@ -82,6 +93,8 @@ _WRITERS: dict[str, Callable[[Any], Any]] = {
     "stages": dict,
     "memory_bytes": dict,
     "unwatched": _records,
+    "learning_rates": _records,
+    "instrument": instrument_content,
     "overhead": overhead_content,
 }
 

@@ -17,6 +17,7 @@ from monitorch_widgets.numerical import (
     gathered_states,
     merged_states,
 )
+from monitorch_widgets.numerical.running import extend_finite
 
 from .deferred import Floats, StepBuffer, rows_of
 
@@ -204,7 +205,7 @@ class DeferredPreprocessor(AbstractPreprocessor):
         values = np.concatenate([numbers for _, numbers in unpoured])
         for name, rows in places.items():
             for accumulator, column in zip(self._of(name), values[rows].T, strict=True):
-                _extend(accumulator, column)
+                extend_finite(accumulator, column)
 
     def _of(self, name: str) -> tuple[Accumulator, ...]:
         if name not in self._kept:
@@ -214,14 +215,6 @@ class DeferredPreprocessor(AbstractPreprocessor):
     def _settle(self) -> None:
         self.buffer.flush()
         self._pour()
-
-
-def _extend(accumulator: Accumulator, values: Floats) -> None:
-    """Add numbers; NaN and infinity leave a gap in a list, and are counted by running statistics."""
-    if isinstance(accumulator, RunningMeanVar):
-        accumulator.extend(values)
-    else:
-        accumulator.extend(values[np.isfinite(values)].tolist())
 
 
 class TensorPreprocessor(DeferredPreprocessor, AbstractTensorPreprocessor):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -37,15 +38,19 @@ class Taker(Protocol):
         """Get the rows, each with its name and step, when they are on the host."""
 
 
-class Told:
-    """Hands each row to a function, called as ``tell(numbers, step)``; materials have one row a name."""
-
-    def __init__(self, tell: Callable[[list[float], int], None]) -> None:
-        self._tell = tell
+class Ready:
+    """Base of takers of what is readings already: materials have one row a name."""
 
     def finish(self, names: list[Sequence[str]], materials: list[Any]) -> Tensor:
         """Put the rows below each other."""
         return rows_of(names, materials)
+
+
+class Told(Ready):
+    """Hands each row to a function, called as ``tell(numbers, step)``."""
+
+    def __init__(self, tell: Callable[[list[float], int], None]) -> None:
+        self._tell = tell
 
     def take(self, names: list[str], values: Floats, steps: list[int]) -> None:
         """Tell of each row."""
@@ -129,9 +134,20 @@ class StepBuffer:
         """Whether nothing waits, and nothing is on its way."""
         return not self._waiting and not self._flying
 
+    @property
+    def _evaluated(self) -> int:
+        """The step that an evaluation comes after."""
+        return max(self.step - 1, 0)
+
+    @property
+    def oldest(self) -> int:
+        """The first step that numbers may still come for: they wait, are on their way, or an evaluation brings them."""
+        steps = (entry.step for entry in self._entries() if entry.step != WITHDRAWN)
+        return min([self._evaluated, *steps])
+
     def push(self, material: Any, taker: Taker, names: Sequence[str], *, evaluation: bool = False) -> None:
         """Keep a tensor, or a tuple of such on one device, until a later flush; nobody else may change them."""
-        step = max(self.step - 1, 0) if evaluation else self.step
+        step = self._evaluated if evaluation else self.step
         self.pushes += 1
         self._waiting.append(_Entry(material, taker, names, step, self.ear, evaluation, self.pushes))
         self._room -= 1
@@ -143,11 +159,13 @@ class StepBuffer:
 
         Those up to number `since` stay.
         """
+        for entry in self._entries():
+            if since < entry.place <= mark and entry.step == self.step and not entry.evaluation:
+                entry.step = WITHDRAWN
+
+    def _entries(self) -> Iterator[_Entry]:
         flying = (group.entries for _, _, groups in self._flying for group in groups)
-        for entries in [self._waiting, *flying]:
-            for entry in entries:
-                if since < entry.place <= mark and entry.step == self.step and not entry.evaluation:
-                    entry.step = WITHDRAWN
+        return chain(self._waiting, *flying)
 
     def flush(self, *, wait: bool = True) -> None:
         """Start one copy per device, and deliver what has arrived; all of it if `wait`."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
-from monitorch_widgets.values import TagAttributes
+from monitorch_widgets.values import CommandRecord, TagAttributes
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -123,6 +123,9 @@ class AbstractVisualizer(ABC):
         force : bool
             Show it whatever the time is.
         """
+
+    def answer(self, number: str, record: CommandRecord) -> None:
+        """Tell what came of a command; `number` is what the page knows it by, empty for those from Python."""
 
     def finish(self) -> None:
         """Bring out everything that is still held back: the run, or the cell that ran it, has ended.

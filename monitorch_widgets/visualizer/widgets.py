@@ -7,14 +7,17 @@ import weakref
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from monitorch_widgets.errors import NotAttachedError
 from monitorch_widgets.panel.dashboard import Dashboard, Subject
+from monitorch_widgets.panel.flow import SHARE
 from monitorch_widgets.panel.view import View, adopted_view, merged_view
-from monitorch_widgets.values import Status, TagAttributes, TagType
+from monitorch_widgets.transport import Inbox
+from monitorch_widgets.values import CommandRecord, Status, TagAttributes, TagType
 from monitorch_widgets.visualizer import AbstractVisualizer
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ class WidgetsVisualizer(AbstractVisualizer):
         self._attributes: dict[str, TagAttributes] = {}
         self._first_epoch = 0
         self._leave: weakref.finalize[..., PyTorchInspector] | None = None
+        self._inbox = Inbox.get()
 
     def __repr__(self) -> str:
         return f"WidgetsVisualizer({'not shown' if self._dashboard is None else 'shown'})"
@@ -63,6 +67,7 @@ class WidgetsVisualizer(AbstractVisualizer):
         """Show the panels of the model that the inspector is attached to now."""
         self._listen()
         if self._dashboard is not None:
+            self._share_budget(self._bound(), self._dashboard)
             self._dashboard.watch(self._subject())
 
     @property
@@ -98,10 +103,20 @@ class WidgetsVisualizer(AbstractVisualizer):
             inspector = self._bound()
             inspector.history  # noqa: B018  # brings what still waits on the device
             self._dashboard = Dashboard(self._subject(), view=self._view(), strict=getattr(inspector, "strict", False))
-            budget = inspector.status().overhead.max_fraction
-            if budget is not None:
-                self._dashboard.share = min(self._dashboard.share, _SHARE * budget)
+            self._share_budget(inspector, self._dashboard)
+            self._dashboard.on_command = partial(_command, self._inspector)
+            self._inbox.watch(self._dashboard.comm.comm_id)
+            inspector.connect(self._inbox)
         return self._dashboard
+
+    def _share_budget(self, inspector: PyTorchInspector, dashboard: Dashboard) -> None:
+        budget = inspector.overhead.max_fraction
+        dashboard.share = SHARE if budget is None else min(SHARE, _SHARE * budget)
+
+    def answer(self, number: str, record: CommandRecord) -> None:
+        """Show what came of a command."""
+        if self._dashboard is not None:
+            self._dashboard.answer(number, record)
 
     def mimebundle(self, **kwargs: Any) -> Any:
         """What a notebook draws, by MIME type; None where there is no notebook."""
@@ -233,6 +248,13 @@ def _last_status(inspector: PyTorchInspector) -> Callable[[], Status]:
         return last
 
     return status
+
+
+def _command(reference: Callable[[], PyTorchInspector | None], content: Mapping[str, Any]) -> None:
+    """Hand on what the page asks for; the dashboard stays when the inspector is gone."""
+    inspector = reference()
+    if inspector is not None:
+        inspector.command(content)
 
 
 def _shell() -> Any:

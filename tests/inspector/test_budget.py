@@ -243,8 +243,10 @@ def test_an_epoch_that_is_not_watched_has_no_hooks() -> None:
     [
         ({"Output Nrom": 2}, ArgumentError, "Output Norm"),
         ({"Output Norm": 0}, ArgumentError, "at least 1"),
-        ({"Output Norm": 1.5}, ArgumentTypeError, "integer"),
+        ({"Output Norm": 1.5}, ArgumentTypeError, r"\] to be an integer of at least 1; received 1\.5"),
+        ({"Output Norm": "auto"}, ArgumentTypeError, "leave the tag out for 'auto'"),
         ("often", ArgumentError, "'auto'"),
+        (1.5, ArgumentTypeError, r"an integer of at least 1; received 1\.5\. Use 'auto' or 1"),
     ],
 )
 def test_a_wrong_stride_raises_at_once(every: object, error: type[Exception], words: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from monitorch_widgets.numerical import RunningMeanVar, append_finite
+from monitorch_widgets.numerical.running import extend_finite
 
 
 def running(values: object) -> RunningMeanVar:
@@ -161,6 +162,17 @@ def test_a_poisoned_value_leaves_a_gap_in_a_list() -> None:
     for value in (1.0, math.nan, math.inf, 2.0):
         append_finite(kept, value)
     assert kept == [1, 2]
+    extend_finite(kept, np.array([math.nan, 3.0, -math.inf]))
+    assert kept == [1, 2, 3]
+
+
+def test_many_are_added_as_one_by_one() -> None:
+    together, alone = RunningMeanVar(), RunningMeanVar()
+    values = np.array([1.0, math.nan, 3.0, math.inf])
+    extend_finite(together, values)
+    for value in values:
+        append_finite(alone, value)
+    assert together == alone
 
 
 @pytest.mark.parametrize("value", [torch.tensor(2.0), torch.tensor([[2.0]]), torch.ones(1, requires_grad=True) * 2])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from monitorch_widgets.history import History
-from monitorch_widgets.values import ChartSpec, ModuleInfo, Reading, Status
+from monitorch_widgets.values import ChartSpec, ModuleInfo, Overhead, Reading, Status
 
 NORM, RATE, LOSS = "Output Norm", "Output Activation Rate", "Loss"
 KINDS = ("conv", "norm", "activation")
@@ -38,6 +38,7 @@ class Stage:
     strict: bool = False
     now: Status = field(default_factory=Status)
     cells: int = 0
+    commands: list[object] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for tag in (NORM, RATE):
@@ -49,6 +50,16 @@ class Stage:
 
     def status(self) -> Status:
         return self.now
+
+    @property
+    def overhead(self) -> Overhead:
+        return self.now.overhead
+
+    def connect(self, inbox: object) -> None:
+        self.inbox = inbox
+
+    def command(self, content: object) -> None:
+        self.commands.append(content)
 
     def _cell_ended(self) -> None:
         self.cells += 1

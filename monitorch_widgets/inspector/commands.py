@@ -1,0 +1,112 @@
+"""Everything that can be asked of a run, by name: what the panel sends and what the methods of the inspector send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, CommandRefused, checked_count, unknown_name
+
+from .control import Command
+
+if TYPE_CHECKING:
+    from .inspector import PyTorchInspector
+
+Action = Callable[..., str]
+
+
+def _pause(inspector: PyTorchInspector) -> str:
+    inspector._control.pause()
+    return "paused"
+
+
+def _resume(inspector: PyTorchInspector) -> str:
+    inspector._control.resume()
+    return "went on"
+
+
+def _step(inspector: PyTorchInspector, steps: int = 1) -> str:
+    inspector._control.go(checked_count("steps", steps, "Use 1 for the next step."))
+    return f"stepped {steps}" if steps > 1 else "stepped"
+
+
+def _step_epoch(inspector: PyTorchInspector) -> str:
+    inspector._control.go(epoch=True)
+    return "went on to the epoch's end"
+
+
+def _stop(inspector: PyTorchInspector) -> str:
+    if not inspector._control.running:
+        raise CommandRefused("nothing trains now, so there is nothing to stop")
+    inspector._control.stop()
+    return "stopped"
+
+
+def _scale_lr(
+    inspector: PyTorchInspector, factor: float, group: int | None = None, optimizer: int | None = None
+) -> str:
+    if not inspector.control:
+        raise CommandRefused("learning rates are not to be changed: allow it with PyTorchInspector(control=True)")
+    return inspector._rates.scale(factor, group, optimizer)
+
+
+FROM_PAGE: dict[str, Action] = {
+    "pause": _pause,
+    "resume": _resume,
+    "step": _step,
+    "step_epoch": _step_epoch,
+    "stop": _stop,
+    "scale_lr": _scale_lr,
+    "add": lambda inspector, **given: inspector._changes.add_from_page(**given),
+    "remove": lambda inspector, tag: inspector._changes.remove(tag),
+    "set": lambda inspector, tag, arguments: inspector._changes.set_from_page(tag, arguments),
+    "watch": lambda inspector, name: inspector._changes.watch_registered(name),
+    "watch_text": lambda inspector, **given: inspector._changes.watch_text(**given),
+    "collect": lambda inspector, patterns: inspector._changes.collect(patterns),
+    "depth": lambda inspector, depth: inspector._changes.depth(depth),
+    "every": lambda inspector, **given: inspector._changes.every(**given),
+    "budget": lambda inspector, max_overhead: inspector._changes.budget(max_overhead),
+    "log_every": lambda inspector, steps: inspector._changes.log_every(steps),
+}
+"""What the page may ask for. Its arguments are plain values; they are checked where they are used."""
+
+FROM_PYTHON: dict[str, Action] = {
+    **FROM_PAGE,
+    "add": lambda inspector, lens: inspector._changes.add(lens),
+    "set": lambda inspector, lens, changes: inspector._changes.set(lens, changes),
+    "watch": lambda inspector, function, name: inspector._changes.watch(function, name),
+}
+"""The same with Python's own objects for arguments."""
+
+COMMANDS: Mapping[str, Mapping[str, Action]] = {"page": FROM_PAGE, "python": FROM_PYTHON}
+
+
+def carry_out(inspector: PyTorchInspector, command: Command) -> str:
+    """Do what a command says; what was done is told in words.
+
+    Raises
+    ------
+    MonitorchError
+        For what can't be done, with the reason.
+    """
+    actions = COMMANDS[command.origin]
+    if command.name not in actions:
+        raise ArgumentError(unknown_name("command", command.name, actions))
+    try:
+        return actions[command.name](inspector, **command.arguments)
+    except TypeError as error:
+        raise ArgumentTypeError(f"{command.name}: {error}") from error
+
+
+def made(content: Mapping[str, Any]) -> Command:
+    """A command out of what a page sent; anything may stand in there.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is none.
+    """
+    name, arguments, number = content.get("name"), content.get("arguments", {}), content.get("number", "")
+    if isinstance(name, str) and isinstance(arguments, dict) and isinstance(number, str):
+        return Command(name, {str(key): value for key, value in arguments.items()}, "page", number)
+    raise ArgumentTypeError(f"expected a command with a name and arguments; received {str(content)[:200]}")

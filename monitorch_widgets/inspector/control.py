@@ -1,0 +1,314 @@
+"""What is asked of a run while it goes on, and what its thread does about that at the boundary of a step."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from monitorch_widgets.errors import CommandRefused, MonitorchError, TrainingStopped
+from monitorch_widgets.gatherer.gate import Gate
+
+_LOOK_S = 0.25  # in a hold, between two looks at what else there is to do
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something that is asked for, by a name of :mod:`~monitorch_widgets.inspector.commands`.
+
+    `origin` is ``"python"`` or ``"page"``, and `number` what a page knows it by.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = "python"
+    number: str = ""
+
+
+class Loop(Protocol):
+    """What the control has to know of the training loop, and tells it."""
+
+    @property
+    def running(self) -> bool:
+        """Whether training is under way, so that commands wait for its next boundary."""
+
+    @property
+    def in_step(self) -> bool:
+        """Whether a step has begun."""
+
+    def apply(self, command: Command) -> str:
+        """Do what was asked for, and say what was done."""
+
+    def told(self, command: Command, words: str, refused: bool) -> None:
+        """Take note of what came of a command."""
+
+    def close(self) -> None:
+        """Let no forward pass begin without asking the gate."""
+
+    def open(self) -> None:
+        """Let forward passes begin."""
+
+    def held(self) -> None:
+        """Show that the loop is held; called again and again while it is."""
+
+    def released(self) -> None:
+        """Show that it goes on."""
+
+    def over(self) -> None:
+        """Show that it has ended."""
+
+
+class Control:
+    """Keeps what is asked for until a boundary, and holds or ends the loop there.
+
+    Commands come from any thread. The thread that trains applies them, after an optimizer step or before the model
+    runs; where nothing trains, whoever brings them does so at once.
+
+    Parameters
+    ----------
+    gate : Gate
+        Where the loop is held.
+    loop : Loop
+        The loop.
+
+    Attributes
+    ----------
+    hear : callable
+        Brings messages that wait in the kernel; called at each boundary.
+    wait : callable or None
+        ``wait(seconds)`` sleeps until a message comes, where messages reach a busy kernel.
+    paused : bool
+        Whether the loop is to be held at the next boundary.
+    holding : bool
+        Whether it is held now.
+    stopping : bool
+        Whether it is to end at the next boundary.
+    thread : int or None
+        The thread of its own in which it runs, if it does.
+    changed : threading.Event
+        Set when the loop is held.
+    reach : str
+        When what is done in the page reaches the run, in words; empty where there is no page.
+    """
+
+    def __init__(self, gate: Gate, loop: Loop) -> None:
+        self._gate = gate
+        self._loop = loop
+        gate.on_pass = self.at_gate
+        self._queue: deque[Command] = deque()
+        self._news = threading.Event()
+        self._closed = self._draining = False
+        self._armed: int | None = None  # passes of the gate when the loop should have been held at the next one
+        self.hear: Callable[[], object] = bool
+        self.wait: Callable[[float], object] | None = None
+        self.reach = ""
+        self.changed = threading.Event()
+        self.paused = self.stopping = self.holding = False
+        self.thread: int | None = None
+        self._steps_left = 0
+        self._until_epoch = False
+
+    # ------------------------------------------------------------------ asking
+
+    def submit(self, command: Command) -> None:
+        """Take a command, from any thread; errors of those that are applied at once come out of here."""
+        if self._loop.running:
+            self._queue.append(command)
+            self.call()
+            if threading.current_thread() is threading.main_thread() and not self.in_background:
+                self._close()  # the loop's own thread: the boundary may be right here
+        else:
+            self._carry_out(command, aloud=command.origin == "python")
+
+    def call(self) -> None:
+        """Have the next boundary look at what there is to do; from any thread."""
+        self._gate.called = True
+        self._news.set()
+
+    @property
+    def running(self) -> bool:
+        """Whether training is under way."""
+        return self._loop.running
+
+    @property
+    def in_background(self) -> bool:
+        """Whether the loop runs in a thread of its own."""
+        return self.thread is not None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the loop runs in another thread than this one, which then must not touch what waits for its step."""
+        return self.thread not in (None, threading.get_ident())
+
+    @property
+    def asked(self) -> str:
+        """What comes at the next boundary: ``"pause"``, ``"stop"`` or nothing."""
+        return "stop" if self.stopping else "pause" if self.paused and not self.holding else ""
+
+    # ------------------------------------------------------------------ what can be asked of the loop
+
+    def pause(self) -> None:
+        """Hold the loop at the next boundary."""
+        self._check_hold()
+        self._forget()
+        self.paused = True
+        self.call()
+
+    def resume(self) -> None:
+        """Let the loop go on."""
+        self._forget()
+        self._news.set()
+
+    def go(self, steps: int = 0, *, epoch: bool = False) -> None:
+        """Let the loop go on for some steps, or to the epoch's end, and hold it again."""
+        self._check_hold()
+        self._forget()
+        self._steps_left, self._until_epoch = steps, epoch
+        self.call()
+
+    def stop(self) -> None:
+        """End the loop at the next boundary."""
+        self._forget()
+        self.stopping = True
+        self.call()
+
+    def reset(self) -> None:
+        """Forget what was asked of the loop: it is over."""
+        self._forget()
+        self.stopping = False
+        self._open()
+
+    def _close(self) -> None:
+        self._closed = True
+        self._loop.close()
+
+    def _open(self) -> None:
+        if self._closed:
+            self._closed = False
+            self._loop.open()
+
+    def loop_over(self) -> None:
+        """The loop has ended, in its thread."""
+        self.reset()
+        self._loop.over()
+
+    def _forget(self) -> None:
+        self.paused, self._steps_left, self._until_epoch, self._armed = False, 0, False, None
+
+    def _check_hold(self) -> None:
+        """A hold in which nobody could be heard would never end."""
+        main = threading.current_thread() is threading.main_thread()
+        if self.wait is None and main and not self.in_background:
+            raise CommandRefused(_CANNOT_HOLD)
+
+    # ------------------------------------------------------------------ boundaries, in the thread that trains
+
+    def boundary(self) -> None:
+        """A step is over: do what was asked for, and see to it that the loop is held if it shall be."""
+        self._gate.called = False
+        self.hear()
+        self._drain()
+        if self._steps_left:
+            self._steps_left -= 1
+            self.paused = not self._steps_left
+        self._arm()
+
+    def epoch_over(self) -> None:
+        """An epoch is over."""
+        if self._until_epoch:
+            self._until_epoch, self.paused = False, True
+            self._arm()
+
+    def _arm(self) -> None:
+        """Close the gate where the loop shall be held or end; where it never comes there, do so at once."""
+        self._gate.called = bool(self._gate.called or self._steps_left or self.paused or self.stopping)
+        if not (self.paused or self.stopping):
+            self._armed = None
+            self._open()
+        elif self._armed == self._gate.passed:
+            self._hold()
+        else:
+            self._armed = self._gate.passed
+            self._close()
+
+    def between(self) -> None:
+        """The loop comes to its next item: look whether it shall go on."""
+        if self._queue and not self._loop.in_step:
+            self._drain()
+
+    def at_gate(self, training: bool) -> None:
+        """A forward pass is about to begin: the first one of a step, another one of it, or one of an evaluation."""
+        self._gate.called = False
+        self.hear()
+        between = self._armed is not None or not self._loop.in_step
+        if between:
+            self._drain()
+        self._gate.called = bool(self._queue or self._steps_left or self.paused or self.stopping)
+        if between and (self.paused or (self.stopping and training)):
+            self._hold()
+
+    def _hold(self) -> None:
+        """Hold the loop until somebody lets it go on, or end it."""
+        self._armed = None
+        if self.paused and not self.stopping:
+            self._sit()
+        if self.stopping:
+            self.reset()
+            raise TrainingStopped
+
+    def _sit(self) -> None:
+        try:
+            self._loop.held()
+            self.holding = True
+            self.changed.set()
+            while self.paused and not self.stopping:
+                self._sleep()
+                self._drain()
+                self._loop.held()
+        except BaseException:
+            self.reset()  # an interrupt: the loop is left, and the next one shall not be held
+            raise
+        finally:
+            self.holding = False
+            self.changed.clear()
+            self._loop.released()
+
+    def _sleep(self) -> None:
+        if self.wait is not None and threading.current_thread() is threading.main_thread():
+            self.wait(_LOOK_S)
+        else:
+            self._news.wait(_LOOK_S)
+        self._news.clear()
+
+    # ------------------------------------------------------------------ carrying out
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the loop is held and nothing is on its way that might let it go on."""
+        return not self._queue and not self._draining and self.holding and self.paused
+
+    def _drain(self) -> None:
+        self._draining = True
+        try:
+            while self._queue:
+                self._carry_out(self._queue.popleft(), aloud=False)
+        finally:
+            self._draining = False
+
+    def _carry_out(self, command: Command, *, aloud: bool) -> None:
+        try:
+            words = self._loop.apply(command)
+        except MonitorchError as error:
+            self._loop.told(command, str(error), True)
+            if aloud:
+                raise
+        else:
+            self._loop.told(command, words, False)
+
+
+_CANNOT_HOLD = (
+    "a held loop could not be let go on here, since no message reaches the kernel while the cell runs. Run the loop in "
+    "the background: run = inspector.run(train)."
+)

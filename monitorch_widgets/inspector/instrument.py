@@ -1,0 +1,228 @@
+"""What is collected, and how: changed between two steps while training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, CommandRefused, checked_count, unknown_name
+from monitorch_widgets.lens import AbstractLens
+from monitorch_widgets.lens.expression import Expression
+from monitorch_widgets.lens.settings import arguments_of, changed, classes_of, from_page, settings_of
+from monitorch_widgets.values import Instrument, LensInfo
+
+from .arguments import checked_depth, checked_every, checked_lenses, checked_overhead
+from .offered import OFFERED
+
+if TYPE_CHECKING:
+    from .inspector import PyTorchInspector
+
+
+class Changes:
+    """Changes of what an inspector collects. Each is checked before it is made, and told in words.
+
+    Parameters
+    ----------
+    inspector : PyTorchInspector
+        Whose lenses, modules and strides are changed.
+    """
+
+    def __init__(self, inspector: PyTorchInspector) -> None:
+        self._inspector = inspector
+        self.functions: dict[str, Callable[..., Any]] = {}
+        self.text = False
+        self._now: Instrument | None = None
+
+    # ------------------------------------------------------------------ lenses
+
+    def add(self, lens: AbstractLens) -> str:
+        """Add a lens."""
+        inspector = self._inspector
+        checked_lenses([*inspector.lenses, lens])
+        self._check_tags(lens, others=inspector.lenses)
+        inspector._change_lenses([*inspector.lenses, lens])
+        return f"added {_named(lens)}"
+
+    def add_from_page(self, name: str, arguments: Mapping[str, Any] | None = None) -> str:
+        """Add a lens by the name of its class."""
+        kinds = {kind.__name__: kind for kind in OFFERED}
+        if name not in kinds:
+            raise ArgumentError(unknown_name("lens", name, kinds))
+        kind = kinds[name]
+        return self.add(kind(**from_page(kind, arguments or {}, self._model)))
+
+    def remove(self, tag: str) -> str:
+        """Take away the lens that has a panel; what it has read stays in the history."""
+        lens = self.lens_of(tag)
+        self._inspector._change_lenses([other for other in self._inspector.lenses if other is not lens])
+        return f"removed {_named(lens)}"
+
+    def set(self, lens: AbstractLens, changes: Mapping[str, Any]) -> str:
+        """Give a lens other arguments."""
+        fresh = changed(lens, changes)
+        self._check_tags(fresh, others=[other for other in self._inspector.lenses if other is not lens])
+        self._inspector._replace_lens(lens, fresh)
+        told = ", ".join(f"{name}={_shown(value)}" for name, value in changes.items())
+        return f"{type(lens).__name__}: {told}"
+
+    def set_from_page(self, tag: str, arguments: Mapping[str, Any]) -> str:
+        """Give the lens that has a panel other arguments."""
+        lens = self.lens_of(tag)
+        return self.set(lens, from_page(type(lens), arguments, self._model))
+
+    def lens_of(self, tag: str) -> AbstractLens:
+        """The lens that has a panel."""
+        lenses = {spec.tag: lens for lens in self._inspector.lenses for spec in lens.specs}
+        if tag not in lenses:
+            raise ArgumentError(unknown_name("tag", tag, lenses))
+        return lenses[tag]
+
+    def _check_tags(self, lens: AbstractLens, others: Iterable[AbstractLens]) -> None:
+        taken = {spec.tag for other in others for spec in other.specs}
+        for spec in lens.specs:
+            if spec.tag in taken:
+                raise ArgumentError(
+                    f"expected a lens with panels of its own; {spec.tag!r} is there already. "
+                    f"Change that one with lens.set(...), or take it away: inspector.remove({spec.tag!r})."
+                )
+
+    # ------------------------------------------------------------------ a function of one's own
+
+    def watch(self, function: Callable[..., Any], name: str | None = None) -> str:
+        """Show a function's number, in place of one of the same name."""
+        lens = Expression(function, name)
+        rest = [other for other in self._inspector.lenses if not _is_expression(other, lens.tag)]
+        self._check_tags(lens, others=rest)
+        self._inspector._change_lenses([*rest, lens])
+        return f"watching {lens.tag}"
+
+    def watch_registered(self, name: str) -> str:
+        """Show a function that was registered."""
+        if name not in self.functions:
+            raise ArgumentError(unknown_name("registered function", name, self.functions))
+        return self.watch(self.functions[name], name)
+
+    def watch_text(self, text: str, name: str | None = None) -> str:
+        """Show a function that was typed in the page, if the user has allowed that."""
+        if not self.text:
+            raise CommandRefused(
+                "text from the page is not run as Python; allow it with inspector.allow_text(), or register the "
+                "function: inspector.register(name, function)"
+            )
+        if not isinstance(text, str):
+            raise ArgumentTypeError(f"expected the text of a function; received {text!r}")
+        return self.watch(_function_of(text), name or text)
+
+    # ------------------------------------------------------------------ modules and strides
+
+    def collect(self, patterns: str | Iterable[str] | None) -> str:
+        """Read only modules whose names match; None for all."""
+        chosen = _checked_patterns(patterns)
+        self._inspector._change_watched(collected=chosen)
+        return "collecting all modules" if chosen is None else f"collecting {', '.join(chosen) or 'no module'}"
+
+    def depth(self, depth: int) -> str:
+        """Let modules at another depth count as leaves."""
+        self._inspector._change_watched(depth=checked_depth(depth))
+        return f"depth {depth}"
+
+    def every(self, every: Any, tag: str | None = None) -> str:
+        """Let all lenses listen to every n-th step, or that of one panel."""
+        if tag is not None:
+            lens = self.lens_of(tag)
+            return self.set(lens, {"every": every})
+        self._inspector._change_schedule(every=checked_every(every, self._inspector.lenses))
+        return f"every={every!r}"
+
+    def budget(self, max_overhead: float) -> str:
+        """Let watching take another fraction of the training time."""
+        self._inspector._change_schedule(max_overhead=checked_overhead(max_overhead))
+        return f"max_overhead={max_overhead:g}"
+
+    def log_every(self, steps: int) -> str:
+        """Read losses and metrics at every n-th step."""
+        self._inspector.log_every_n_steps = checked_count("log_every_n_steps", steps, "Use 1 for each step.")
+        self.renew()
+        return f"log_every_n_steps={steps}"
+
+    # ------------------------------------------------------------------ what is there
+
+    @property
+    def _model(self) -> Any:
+        return self._inspector._watch.model
+
+    def renew(self) -> None:
+        """Note that something has changed."""
+        self._now = None
+
+    @property
+    def now(self) -> Instrument:
+        """What is collected, and how; the page asks for it some times a second."""
+        if self._now is None:
+            self._now = self._described()
+        return self._now
+
+    def _described(self) -> Instrument:
+        inspector = self._inspector
+        every = inspector._schedule.every
+        return Instrument(
+            tuple(_info(lens) for lens in inspector.lenses),
+            tuple(LensInfo(kind.__name__, (), settings_of(kind)) for kind in OFFERED),
+            tuple(self.functions),
+            tuple(sorted(classes_of(self._model))),
+            inspector._watch.collected,
+            inspector.depth,
+            "auto" if isinstance(every, Mapping) else every,
+            inspector.max_overhead,
+            inspector.log_every_n_steps,
+            self.text,
+            inspector.control,
+        )
+
+
+def _info(lens: AbstractLens) -> LensInfo:
+    try:
+        settings = settings_of(type(lens), arguments_of(lens))
+    except TypeError:  # a lens of somebody else's that was made in its own way
+        settings = ()
+    return LensInfo(type(lens).__name__, tuple(spec.tag for spec in lens.specs), settings)
+
+
+def _named(lens: AbstractLens) -> str:
+    tags = ", ".join(spec.tag for spec in lens.specs)
+    return f"{type(lens).__name__} ({tags})" if tags else type(lens).__name__
+
+
+def _shown(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else repr(value)
+
+
+def _is_expression(lens: AbstractLens, tag: str) -> bool:
+    return isinstance(lens, Expression) and lens.tag == tag
+
+
+def _function_of(text: str) -> Callable[..., Any]:
+    """A function out of an expression in `module`, `input`, `output`, or in `parameter` and `gradient`."""
+    names = ("parameter", "gradient") if "gradient" in text or "parameter" in text else ("module", "input", "output")
+    try:
+        function: Callable[..., Any] = eval(f"lambda {', '.join(names)}: ({text})", _namespace())
+    except SyntaxError as error:
+        raise ArgumentError(f"expected an expression in {', '.join(names)}; received {text!r}: {error.msg}") from None
+    return function
+
+
+def _namespace() -> dict[str, Any]:
+    import torch
+
+    return {"torch": torch}
+
+
+def _checked_patterns(patterns: object) -> tuple[str, ...] | None:
+    if patterns is None:
+        return None
+    names = (patterns,) if isinstance(patterns, str) else tuple(patterns) if isinstance(patterns, Iterable) else None
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise ArgumentTypeError(
+            f"expected module names or patterns like 'features.*', or None for all; received {patterns!r}"
+        )
+    return names

@@ -1,0 +1,81 @@
+"""The training loop as the control sees it, for one inspector."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from monitorch_widgets.errors import MonitorchWarning
+from monitorch_widgets.values import CommandRecord
+
+from .commands import carry_out
+from .control import Command
+
+if TYPE_CHECKING:
+    from .inspector import PyTorchInspector
+
+_SILENT = ("resume", "step", "step_epoch")  # that leave no mark on the axis
+
+
+class TrainingLoop:
+    """What the loop of an inspector's model does, and how it is told of commands; see :class:`~.control.Loop`."""
+
+    def __init__(self, inspector: PyTorchInspector) -> None:
+        self._inspector = inspector
+
+    @property
+    def running(self) -> bool:
+        """Whether training is under way."""
+        inspector = self._inspector
+        return inspector.state.attached and inspector._clock.state in ("live", "paused")
+
+    @property
+    def in_step(self) -> bool:
+        """Whether a step has begun."""
+        return self._inspector.state.in_step
+
+    def apply(self, command: Command) -> str:
+        """Do what was asked for."""
+        return carry_out(self._inspector, command)
+
+    def told(self, command: Command, words: str, refused: bool) -> None:
+        """Write down what came of a command, and show it."""
+        inspector = self._inspector
+        record = CommandRecord(command.name, command.origin, inspector.state.buffer.step, words, refused)
+        inspector._history.commands.append(record)
+        if refused and command.origin == "python" and self.running:
+            warnings.warn(f"{command.name} was refused: {words}", MonitorchWarning, stacklevel=2)
+        elif not refused and command.name not in _SILENT and record.step:
+            inspector._events.add("command", record.step, _sentence(words))
+        inspector.visualizer.answer(command.number, record)
+
+    def close(self) -> None:
+        """Stand before the model."""
+        hooks = self._inspector.state.hooks
+        hooks.gate.close(hooks)
+
+    def open(self) -> None:
+        """Stand aside, unless somebody is looking and may want to be heard in an evaluation too."""
+        hooks = self._inspector.state.hooks
+        if not self._inspector.visualizer.live:
+            hooks.gate.open(hooks)
+
+    def held(self) -> None:
+        """Show that the loop is held, with everything that was read."""
+        inspector = self._inspector
+        if inspector._clock.state != "paused":
+            inspector._clock.stop("paused")
+            inspector._bring_up_to_date(whole=True)
+        inspector.visualizer.refresh()
+
+    def released(self) -> None:
+        """Let the clock go on."""
+        self._inspector._clock.go_on()
+
+    def over(self) -> None:
+        """The loop in the background has ended."""
+        self._inspector._cell_ended()
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
