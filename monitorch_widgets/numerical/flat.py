@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -15,7 +18,7 @@ _DTYPES = (torch.float32, torch.float64)
 
 
 def _padded(size: int) -> int:
-    return -(-size // _ROW) * _ROW
+    return max(-(-size // _ROW), 1) * _ROW
 
 
 class Room:
@@ -33,24 +36,27 @@ class Room:
         sizes = [shape.numel() for shape in shapes]
         padded = [_padded(size) for size in sizes]
         self.flat = torch.zeros(sum(padded), dtype=dtype)
-        self._rows = self.flat.view(-1, _ROW)
         parts = torch.split(self.flat, padded)
         self.views = [part[:size].view(shape) for part, size, shape in zip(parts, sizes, shapes, strict=True)]
-        self._counts = torch.tensor([size // _ROW for size in padded])
+        self._starts = np.cumsum([0, *padded[:-1]]) // _ROW
+
+    def _rows(self) -> npt.NDArray[Any]:
+        """All of it in rows, the same memory; made anew each time, since a copy of this must not refer to it."""
+        return np.from_dlpack(self.flat).reshape(-1, _ROW)
 
     def lengths(self) -> Tensor:
         """L2 norm of each tensor."""
-        return self._of_each(torch.linalg.vector_norm(self._rows, dim=1).double().square_()).sqrt_().to(self.flat.dtype)
+        return torch.from_numpy(np.sqrt(self._products(self))).to(self.flat.dtype)
 
     def products(self, other: Room) -> Tensor:
-        """Dot product of each tensor with that of another room, in whose memory products are made."""
-        other.flat.mul_(self.flat)
-        return self._of_each(other._rows.sum(1, dtype=torch.float64)).to(self.flat.dtype)
+        """Dot product of each tensor with that of another room."""
+        return torch.from_numpy(self._products(other)).to(self.flat.dtype)
 
-    def _of_each(self, rows: Tensor) -> Tensor:
-        """Sums of what rows have; one after the other, so in float64."""
-        sums: Tensor = torch.segment_reduce(rows, "sum", lengths=self._counts, unsafe=True)
-        return sums
+    def _products(self, other: Room) -> npt.NDArray[np.float64]:
+        """Dot products of rows in one pass without temporaries, which torch has not; their sums in float64."""
+        rows = np.einsum("ij,ij->i", self._rows(), other._rows())
+        with np.errstate(all="ignore"):  # infinity is data
+            return np.add.reduceat(rows.astype(np.float64), self._starts)
 
 
 class _Rooms:

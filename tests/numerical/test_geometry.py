@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 
@@ -291,3 +292,21 @@ def test_tensors_that_come_together_lose_nothing(dtype: torch.dtype) -> None:
     assert measured.memory_under("a") == tensors[0].numel() * tensors[0].element_size()
     assert rows[:2, 0].tolist() == pytest.approx([each.double().norm().item() for each in tensors[:2]], rel=1e-6)
     assert rows[:2, 1].tolist() == pytest.approx([1, 1], rel=1e-6) and rows[2].isnan().all()
+
+
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan, 1e30], ids=str)
+def test_one_that_is_not_finite_leaves_the_others_alone(odd: float) -> None:
+    together = ConsecutiveTensors(False, correlation=True, eps=EPS)
+    tensors = [torch.zeros(0), torch.tensor([3.0, odd, -odd]), torch.tensor([3.0, 4.0]), torch.zeros(2, 0)]
+    first, second = (together.measure(list("abcd"), tensors) for _ in range(2))
+    assert not first[:2].isfinite().any() and not second[:2].isfinite().any()
+    assert first[2, 0] == 5 and second[2].tolist() == [5, 1]
+
+
+def test_a_copy_goes_on_by_itself() -> None:
+    together = ConsecutiveTensors(False, correlation=True, eps=EPS)
+    for value in (1.0, 2.0):
+        together.measure(["a", "b"], [torch.full((3,), value)] * 2)
+    twin = copy.deepcopy(together)
+    together.measure(["a", "b"], [torch.tensor([1.0, -1.0, 0.0])] * 2)
+    assert twin.measure(["a", "b"], [torch.tensor([-3.0, -3.0, -3.0])] * 2)[:, 1].tolist() == pytest.approx([-1, -1])
