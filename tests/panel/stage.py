@@ -61,7 +61,7 @@ class Stage:
     def command(self, content: object) -> None:
         self.commands.append(content)
 
-    def _cell_ended(self) -> None:
+    def _cell_ended(self, error: BaseException | None = None) -> None:
         self.cells += 1
 
     def train(self, n: int, start: int = 0) -> None:

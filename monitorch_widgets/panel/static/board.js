@@ -2,6 +2,7 @@
 // The board: what is behind all views of one dashboard. It keeps the numbers and the view, and decides what is drawn when.
 import { Answers } from "./answers.js";
 import { Chart } from "./chart.js";
+import { Commands } from "./commands.js";
 import { mainLine, makeFrame, windowWidth } from "./frame.js";
 import { HeatMap } from "./map.js";
 import { marksOf } from "./marks.js";
@@ -10,6 +11,7 @@ import { Pace } from "./pace.js";
 import { STATS } from "./bins.js";
 import { Incoming, PanelStore } from "./store.js";
 import { ViewState, atFirst } from "./view.js";
+import { Whole } from "./whole.js";
 import { Gatherer } from "./windows.js";
 
 /** @typedef {import('./types.js').Model} Model */
@@ -37,7 +39,14 @@ const NO_STATUS = {
   memory_bytes: {},
   unwatched: [],
   overhead: null,
+  asked: "",
+  reach: "",
+  learning_rates: [],
+  instrument: null,
 };
+
+/** Parts of the status that somebody who has asked for something waits for: they are shown at once. */
+const ANSWERING = /** @type {const} */ (["state", "asked", "reach", "learning_rates", "instrument"]);
 
 let boards = 0;
 
@@ -49,7 +58,11 @@ export class Board {
     /** @type {Set<Dash>} */ this.dashes = new Set();
     this.kernelGone = false;
     this.drawn = 0;
+    this.renewals = 0;
     this.answers = new Answers(model);
+    this.whole = new Whole(model);
+    this.commands = new Commands(model, () => this.status);
+    this.commands.listeners.add(() => this.onCommands());
     this.pace = new Pace(
       (urgent) => this.draw(urgent),
       () => this.answers.give(),
@@ -59,6 +72,7 @@ export class Board {
     this.view = new ViewState(model, this.spec);
     this.view.listeners.add(() => this.onView());
     /** @type {Chart[]} */ this.charts = [];
+    /** @type {(() => void)[]} */ this.leaveCharts = [];
     /** @type {HeatMap[]} */ this.maps = [];
     /** @type {PanelStore[]} */ this.stores = [];
     /** @type {Gatherer[]} */ this.gatherers = [];
@@ -116,8 +130,12 @@ export class Board {
       ]);
       return /** @type {PanelModels} */ (Object.fromEntries(await Promise.all(entries)));
     };
+    const { panels } = this.spec;
     const models = await Promise.all(references.map(fetch));
-    this.charts = models.map((panel, i) => new Chart(panel, this.spec.panels[i]));
+    if (panels !== this.spec.panels) return;
+    for (const leave of this.leaveCharts) leave();
+    this.charts = models.map((panel, i) => new Chart(panel, panels[i]));
+    this.leaveCharts = this.charts.map((chart) => chart.whenOverwritten(() => this.kick()));
     this.maps = this.charts.map((chart) => new HeatMap(chart));
     this.kernelGone = this.isDisconnected(); // as in a notebook that is shown from its file
   }
@@ -135,6 +153,7 @@ export class Board {
       [
         "change:snapshot",
         () => {
+          this.whole.came();
           this.takeSnapshot();
           this.kick();
         },
@@ -178,19 +197,24 @@ export class Board {
   setGone(gone) {
     if (gone === this.kernelGone) return;
     this.kernelGone = gone;
+    if (gone) this.commands.forget();
+    this.onCommands();
     this.kick();
   }
 
-  /** The inspector shows another model now. */
+  /** The inspector shows another model now, or other panels. What is there stays in sight until the new ones are. */
   async renew() {
+    const renewal = ++this.renewals;
     await Promise.resolve(); // the other traits of the same message
+    for (const dash of this.dashes) dash.close();
+    this.charts = this.maps = [];
     this.spec = this.model.get("spec");
     this.status = { ...NO_STATUS, ...this.model.get("status") };
     this.view.renew({ ...this.model.get("view") }, this.spec);
-    for (const dash of this.dashes) dash.close();
     this.setSpec();
     this.ready = this.fetchModels();
     await this.ready;
+    if (renewal !== this.renewals) return; // another one has begun meanwhile
     for (const dash of this.dashes) dash.build();
     this.kick(true);
   }
@@ -204,13 +228,18 @@ export class Board {
 
   /** @param {Partial<Status>} status */
   takeStatus(status) {
-    this.status = { ...this.status, ...status };
+    const former = this.status;
+    this.status = { ...former, ...status };
+    this.commands.look();
+    if (ANSWERING.some((key) => this.status[key] !== former[key])) this.onCommands();
   }
 
   /** @param {any} content @param {DataView[]} buffers */
   receive(content, buffers) {
+    if (content?.t === "answer") return this.commands.take(content);
     if (content?.t !== "delta") return;
     this.kernelGone = false;
+    this.whole.saw(content.number, this.answers.got);
     this.takeStatus(content.status ?? {});
     this.answers.take(content);
     if (content.parts.length) this.takeParts(content.parts, new Incoming(buffers));
@@ -237,6 +266,11 @@ export class Board {
   }
 
   // -- what is asked for
+
+  /** Something was asked of the run, or came of it: told at once, without a drawing. */
+  onCommands() {
+    for (const dash of this.dashes) dash.updateSteer();
+  }
 
   onView() {
     for (const dash of this.dashes) dash.updateControls();
@@ -386,7 +420,8 @@ export class Board {
       this.status.epoch_marks?.length,
       now.x === "epoch" && this.lastStep,
     ].join();
-    if (key === this.keys[i] && chart.yDomain.settled && chart.xDomain.settled) return;
+    if (chart.overwritten) chart.recover();
+    else if (key === this.keys[i] && chart.yDomain.settled && chart.xDomain.settled) return;
     this.keys[i] = key;
     this.drawings[i]++;
     const panel = now.panels[spec.tag];
@@ -411,6 +446,9 @@ export class Board {
 
   close() {
     this.stopListening();
+    for (const leave of this.leaveCharts) leave();
+    this.whole.close();
+    this.commands.close();
     this.pace.stop();
   }
 }

@@ -55,7 +55,7 @@ export class Chart {
     this.margin = MARGIN;
     /** @type {Frame | null} */
     this.frame = null;
-    /** @type {Map<string, string>} */
+    /** @type {Map<keyof PanelModels, string>} */
     this.styles = new Map();
     /** @type {Map<string, Set<any>>} mark to the views of it that are in the page */
     this.views = new Map();
@@ -81,6 +81,31 @@ export class Chart {
       this.models[name].set_state({ visible: true });
       this.hide(name);
     }
+  }
+
+  /** Whether the front end has put Python's state back into the models, as JupyterLab does after a lost connection. */
+  get overwritten() {
+    const { x, axis_x, axis_y } = this.models;
+    if (x.get("allow_padding") || axis_x.get("num_ticks") !== null || axis_y.get("num_ticks") !== null) return true;
+    return [...this.styles.keys()].some((name) => !this.models[name].get("labels").length);
+  }
+
+  /** Give the models the page's looks again. */
+  recover() {
+    this.styles.clear();
+    this.prepare();
+    this.models.fig.set_state({ fig_margin: { ...this.margin } });
+  }
+
+  /** @param {() => void} again called when the models are overwritten @returns {() => void} ends that */
+  whenOverwritten(again) {
+    const look = () => this.overwritten && again();
+    const { axis_x, axis_y } = this.models;
+    const watched = [axis_x, axis_y, ...MARKS.map((name) => this.models[name])];
+    for (const model of watched) model.on("change:num_ticks change:labels", look);
+    return () => {
+      for (const model of watched) model.off("change:num_ticks change:labels", look);
+    };
   }
 
   /** Find the views of the marks; their elements are named, so that the style sheet can reach them. */

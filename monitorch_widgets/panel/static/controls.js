@@ -10,8 +10,11 @@ import { Popover } from "./popover.js";
 const WINDOWS = ["auto", 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 
 export class Controls {
-  /** @param {Board} board @param {() => void} fold shows and hides the picker where it is folded away */
-  constructor(board, fold) {
+  /**
+   * @param {Board} board @param {() => void} fold shows and hides the picker where it is folded away
+   * @param {HTMLElement} instrument opens the drawer
+   */
+  constructor(board, fold, instrument) {
     this.board = board;
     const { view } = board;
     this.x = select("mw-x", "Horizontal axis", ["step", "epoch", "seconds"], (value) =>
@@ -87,9 +90,9 @@ export class Controls {
     this.panels = new Popover(
       h(
         "button",
-        { type: "button", class: "mw-button", "data-testid": "mw-panels", title: "Which panels are shown" },
+        { type: "button", class: "mw-button", "data-testid": "mw-panels", "aria-label": "panels", title: "Which panels are shown" },
         icon("panels"),
-        "panels",
+        h("span", { class: "mw-button-word" }, "panels"),
       ),
       () => this.panelChoices(),
       { label: "Which panels are shown", testid: "mw-panels-box" },
@@ -104,6 +107,7 @@ export class Controls {
       h("div", { class: "mw-switch", role: "group", "aria-label": "Lines or map" }, this.lines, this.map),
       this.all,
       this.panels.element,
+      instrument,
       h("span", { class: "mw-corner" }, this.back, this.depth),
     );
   }

@@ -118,7 +118,10 @@ export function strideText([low, high]) {
 /** @param {number | null} budget */
 function budgetText(budget) {
   if (budget === null) return "Each lens has a fixed stride, whatever it costs.";
-  return `Budget: strides are chosen so that the total stays under ${percentText(budget)} of the training time.`;
+  return (
+    `Budget: strides that nobody has set are chosen so that the total stays under ${percentText(budget)} of the training ` +
+    "time. Lenses get a fifth of it even where losses and counting steps take it all."
+  );
 }
 
 /** @param {Overhead} overhead */

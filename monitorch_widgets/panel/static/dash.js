@@ -2,10 +2,16 @@
 // One view of a board: the elements in one output cell.
 import { Controls } from "./controls.js";
 import { h } from "./dom.js";
+import { Drawer } from "./drawer.js";
 import { fillFaults } from "./fault.js";
+import { listenToKeys } from "./keys.js";
 import { Panel } from "./panel.js";
 import { Picker } from "./picker.js";
+import { Reply } from "./reply.js";
+import { Steer } from "./steer.js";
 import { Strip } from "./strip.js";
+
+let drawers = 0;
 
 /** @typedef {import('./board.js').Board} Board */
 
@@ -15,16 +21,36 @@ export class Dash {
     this.board = board;
     this.element = element;
     /** @type {Panel[]} */ this.panels = [];
+    this.steer = new Steer(board);
+    this.reply = new Reply(board);
+    this.drawer = new Drawer(board, `${board.id}-drawer-${++drawers}`);
+    this.root = this.makeRoot();
+    this.element.replaceChildren(this.root);
     this.build();
     board.dashes.add(this);
     board.kick(true);
   }
 
+  /** What is there whatever model is shown: the buttons of the run, the drawer, the keys. */
+  makeRoot() {
+    const { board } = this;
+    const given = { class: "mw-root", "data-testid": "mw-root", "data-drawn": "0", tabindex: "-1" }; // a click focuses it
+    const root = h("div", given, this.drawer.element);
+    root.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && board.view.now.large) board.view.change({ large: null });
+    });
+    listenToKeys(board, root, () => this.steer.keys.button.click());
+    return root;
+  }
+
   build() {
     const { board } = this;
-    this.strip = new Strip(board);
+    const focused = /** @type {HTMLElement | null} */ (this.root.contains(document.activeElement) ? document.activeElement : null);
+    this.strip?.element.remove();
+    this.body?.remove();
+    this.strip = new Strip(board, this.steer.element, this.reply.element);
     this.picker = new Picker(board);
-    this.controls = new Controls(board, () => this.foldPicker());
+    this.controls = new Controls(board, () => this.foldPicker(), this.drawer.button);
     this.panels = board.spec.panels.map((_, i) => new Panel(board, i));
     this.faults = h("div", { class: "mw-faults", hidden: true });
     this.grid = h("div", { class: "mw-grid" }, ...this.panels.map((panel) => panel.element));
@@ -34,23 +60,16 @@ export class Dash {
       h("b", {}, "Every panel is hidden"),
       h("span", {}, "Choose some under “panels”."),
     );
-    this.root = h(
+    this.body = h(
       "div",
-      { class: "mw-root", "data-testid": "mw-root", "data-drawn": "0" },
-      this.strip.element,
-      h(
-        "div",
-        { class: "mw-body" },
-        h("div", { class: "mw-side" }, this.picker.element),
-        h("div", { class: "mw-main" }, this.controls.element, this.faults, this.grid, this.nothing),
-      ),
+      { class: "mw-body" },
+      h("div", { class: "mw-side" }, this.picker.element),
+      h("div", { class: "mw-main" }, this.controls.element, this.faults, this.grid, this.nothing),
     );
-    this.root.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && board.view.now.large) board.view.change({ large: null });
-    });
-    this.element.replaceChildren(this.root);
+    this.root.prepend(this.strip.element, this.body);
+    if (focused && this.root.contains(focused)) focused.focus({ preventScroll: true }); // what was moved has lost it
     this.watchScreen();
-    this.watchStrip(this.strip.element);
+    this.watchHeights();
     this.updateControls();
     this.updateStatus(board.drawn);
   }
@@ -71,11 +90,17 @@ export class Dash {
     for (const { element } of this.panels) this.screen.observe(element);
   }
 
-  /** The picker stays right below the strip, which has one row or two. @param {HTMLElement} strip */
-  watchStrip(strip) {
-    const tell = () => this.root?.style.setProperty("--mw-strip-height", `${strip.offsetHeight}px`);
-    this.stripSize = new ResizeObserver(tell);
-    this.stripSize.observe(strip);
+  /** The picker stays right below the strip, which has one row or two; the drawer opens below the controls. */
+  watchHeights() {
+    const heights = new Map([
+      ["--mw-strip-height", this.strip?.element],
+      ["--mw-controls-height", this.controls?.element],
+    ]);
+    const tell = () => {
+      for (const [name, element] of heights) this.root.style.setProperty(name, `${element?.offsetHeight ?? 0}px`);
+    };
+    this.heights = new ResizeObserver(tell);
+    for (const element of heights.values()) if (element) this.heights.observe(element);
   }
 
   /** @param {Panel} panel */
@@ -95,6 +120,7 @@ export class Dash {
   updateControls() {
     this.picker?.update();
     this.controls?.update();
+    this.drawer.collect.updateShown();
     for (const panel of this.panels) panel.update();
     if (this.nothing) this.nothing.hidden = this.panels.some((panel) => !panel.element.hidden);
   }
@@ -102,10 +128,19 @@ export class Dash {
   /** @param {number} drawn */
   updateStatus(drawn) {
     this.strip?.update();
+    this.steer.update();
+    this.drawer.update();
     this.picker?.updateStatus();
     this.controls?.updateWidth();
     this.updateFaults();
-    this.root?.setAttribute("data-drawn", String(drawn));
+    this.root.setAttribute("data-drawn", String(drawn));
+  }
+
+  updateSteer() {
+    this.strip?.update();
+    this.steer.update();
+    this.reply.update();
+    this.drawer.update();
   }
 
   /** Faults that belong to no panel. */
@@ -122,9 +157,10 @@ export class Dash {
   }
 
   close() {
-    this.stripSize?.disconnect();
+    this.heights?.disconnect();
     this.screen?.disconnect();
     this.strip?.close();
+    this.steer.close();
     for (const panel of this.panels) panel.close();
     this.panels = [];
   }

@@ -64,6 +64,12 @@ const ICONS = {
   open: "M4 6l4 4 4-4",
   closed: "M6 4l4 4-4 4",
   panels: "M2.5 3.5h11v9h-11zM8 3.5v9",
+  instrument: "M2.5 5h5M11.5 5h2M2.5 11h2M8.5 11h5M9.5 3v4M6.5 9v4",
+  close: "M4 4l8 8M12 4l-8 8",
+  pause: "M5.5 4v8M10.5 4v8",
+  play: "M5 3.5v9l7.5-4.5z",
+  step: "M4 3.5v9l6-4.5zM12.5 3.5v9",
+  stop: "M4 4h8v8h-8z",
 };
 
 /**

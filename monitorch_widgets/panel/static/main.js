@@ -5,6 +5,12 @@
 // Where to get hold of things (data-testid, plus what else tells them apart):
 //   mw-root [data-drawn: drawings so far]      mw-strip, mw-state [data-state], mw-epoch, mw-step, mw-phase, mw-rate,
 //   mw-elapsed, mw-costs (opens mw-costs-box, with mw-cost-words), mw-headline
+//   mw-reach [data-reach], mw-pause (resumes too), mw-step-once, mw-further-steps (opens mw-step-item), mw-stop, mw-keys; each of
+//     these buttons says with aria-disabled whether it means something; mw-said [data-kind, data-faded]: what came of it
+//   mw-instrument (opens mw-drawer, mw-drawer-close), in it: mw-lens [data-name] with mw-lens-head, mw-lens-remove and
+//     mw-field [data-name]; mw-lens-offered, mw-lens-add; mw-watch-name, mw-watch, mw-watch-text, mw-watch-typed;
+//     mw-collected, mw-collect-shown, mw-collect-all, mw-collect-patterns; mw-rate with mw-rate-value and
+//     mw-rate-factor [data-factor], mw-rates-note
 //   mw-search (lights matches; Enter shows only them), mw-tree, mw-count
 //   mw-module [data-name], in it mw-check (shown or not) and mw-name (click: alone, again: back); mw-group [data-path]
 //   mw-further (at the end of a row: its later calls and further outputs)
@@ -41,6 +47,7 @@ export default () => {
       const dash = new Dash(own, el);
       return () => {
         own.dashes.delete(dash);
+        dash.drawer.close();
         dash.close();
       };
     },

@@ -9,7 +9,7 @@ import { epochOf } from "./frame.js";
 /** @typedef {{px: number, marks: Mark[]}} Hairline */
 
 /** Hairlines of one kind are no closer; what would be is told by the one before. @type {Record<Mark['kind'], number>} */
-const APART_PX = { epoch: 8, event: 28 };
+const APART_PX = { epoch: 8, event: 28, command: 20 };
 const MOST_TOLD = 3; // marks that the tooltip of one hairline tells in full
 
 /**
@@ -36,7 +36,7 @@ export function marksOf(status, x, { first, last }, secondsAt) {
   }));
   const events = (status.events ?? []).map((event) => ({
     x: place(event.step),
-    kind: /** @type {const} */ ("event"),
+    kind: /** @type {'event' | 'command'} */ (event.kind === "command" ? "command" : "event"),
     text: event.words,
     facts: factsOf(event),
   }));
@@ -67,7 +67,7 @@ export function hairlines(marks, area, kind) {
     const px = Math.round(exact) + 0.5;
     const last = lines.at(-1);
     if (!last || px - last.px >= APART_PX[kind]) lines.push({ px, marks: [mark] });
-    else if (kind === "event") last.marks.push(mark);
+    else if (kind !== "epoch") last.marks.push(mark);
   }
   return lines;
 }
@@ -78,7 +78,8 @@ export function hairlines(marks, area, kind) {
  * @returns {{text: string, facts: [string, string][]}[]}
  */
 export function marksUnder(marks, area, px, reach) {
-  const near = [...hairlines(marks, area, "event"), ...hairlines(marks, area, "epoch")]
+  const near = /** @type {const} */ (["command", "event", "epoch"])
+    .flatMap((kind) => hairlines(marks, area, kind))
     .filter((line) => Math.abs(line.px - px) <= reach)
     .flatMap((line) => line.marks);
   const more = near.length - MOST_TOLD;

@@ -115,7 +115,7 @@ export class Overlay {
     });
   }
 
-  /** Hairlines, an event's with a flag on top, for it is the rarer one. @param {Area} area @param {OverlayState} state */
+  /** Hairlines: an event's with a flag on top, for it is the rarer one, a command's with a ring. @param {Area} area @param {OverlayState} state */
   drawMarks(area, state) {
     const { top, height } = area;
     const lines = hairlines(state.marks, area, "epoch").map(({ px }) =>
@@ -125,6 +125,10 @@ export class Overlay {
       const d = `M${px},${top}V${top + height}`;
       lines.push(svg("path", { class: "mw-event-mark", "data-testid": "mw-event-mark", d }));
       lines.push(svg("path", { class: "mw-event-flag", d: `M${px - 4},${top - 5}h8l-4,6z` }));
+    }
+    for (const { px } of hairlines(state.marks, area, "command")) {
+      lines.push(svg("path", { class: "mw-command-mark", "data-testid": "mw-command-mark", d: `M${px},${top}V${top + height}` }));
+      lines.push(svg("circle", { class: "mw-command-flag", cx: px, cy: top - 3, r: 3 }));
     }
     if (state.zero && area.y.min < 0 && area.y.max > 0) {
       const py = Math.round(area.py(0)) + 0.5;

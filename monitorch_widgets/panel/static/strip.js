@@ -11,15 +11,24 @@ import { clockText, countText, valueText } from "./format.js";
 const STATES = {
   waiting: ["waiting", "Nothing was trained yet; the panels fill with the first step"],
   live: ["live", "Training is under way"],
+  paused: ["paused", "The loop is held between two steps; resume it, or go on step by step"],
   finished: ["finished", "The run has ended; everything here keeps working"],
   detached: ["detached", "The inspector has left the model; what was read stays"],
   fault: ["fault", "A lens failed and was muted; training goes on"],
   gone: ["kernel gone", "The kernel is not there any more; what was read stays and every control works"],
 };
 
+/** The same for what was asked for and has not come yet. @type {Record<string, [string, string]>} */
+const ASKED = {
+  pause: ["pausing…", "The loop is held when the running step is over"],
+  stop: ["stopping…", "The loop ends when the running step is over"],
+};
+/** @type {[string, string]} */
+const PAUSE_AHEAD = ["will pause", "The loop that comes is held before its first step"];
+
 export class Strip {
-  /** @param {Board} board */
-  constructor(board) {
+  /** @param {Board} board @param {HTMLElement} steer the run's controls @param {HTMLElement} reply what came of them */
+  constructor(board, steer, reply) {
     this.board = board;
     this.word = h("span", {});
     this.state = h(
@@ -44,15 +53,16 @@ export class Strip {
         this.state,
         h("div", { class: "mw-facts" }, ...Object.values(this.facts)),
         this.costs.element,
+        steer,
       ),
-      this.headline,
+      h("div", { class: "mw-strip-line mw-strip-second" }, this.headline, reply),
     );
   }
 
   update() {
     const { status } = this.board;
     const state = this.board.kernelGone && status.state !== "finished" ? "gone" : status.state;
-    const [word, meaning] = STATES[state] ?? [state, ""];
+    const [word, meaning] = this.wordsOf(state);
     if (this.state.getAttribute("data-state") !== state) this.state.setAttribute("data-state", state);
     setText(this.word, word);
     this.state.title = meaning;
@@ -72,6 +82,15 @@ export class Strip {
     this.set("elapsed", began ? clockText(status.elapsed_s) : "", "Time since the first step");
     this.costs.update(status.overhead);
     this.updateNumbers();
+  }
+
+  /** @param {string} state @returns {[string, string]} */
+  wordsOf(state) {
+    const asked = this.board.kernelGone ? "" : this.board.commands.asked;
+    this.state.dataset.asked = asked;
+    if (asked && ["live", "fault", "paused"].includes(state) && !(asked === "pause" && state === "paused")) return ASKED[asked];
+    if (asked === "pause" && ["waiting", "finished"].includes(state)) return PAUSE_AHEAD;
+    return (state === "finished" && endOf(this.board.status)) || (STATES[state] ?? [state, ""]);
   }
 
   /** @param {string} key @param {string} text @param {string} title */
@@ -111,6 +130,18 @@ export class Strip {
     );
     return { value, path };
   }
+}
+
+/**
+ * What ended the run before its time, at the step that it has come to.
+ * @param {Status} status
+ * @returns {[string, string] | undefined}
+ */
+function endOf({ events, step }) {
+  const last = (events ?? []).filter(({ kind }) => kind === "error").at(-1);
+  if (last?.last_step !== step) return undefined;
+  const [head] = last.words.split(":");
+  return [`${head[0].toLowerCase()}${head.slice(1)} at step ${countText(step)}`, `${last.words}. What was read stays`];
 }
 
 /** @param {string} key */

@@ -28,7 +28,7 @@
  */
 
 /** A hairline on the x axis and its tooltip: a sentence, and facts below it. */
-/** @typedef {{x: number, kind: 'epoch' | 'event', text: string, facts: [string, string][]}} Mark */
+/** @typedef {{x: number, kind: 'epoch' | 'event' | 'command', text: string, facts: [string, string][]}} Mark */
 
 /**
  * What one lens costs, or something that all lenses share; what was not measured is null.
@@ -51,9 +51,38 @@
  * @typedef {{
  *   state: string, epoch: number, step: number, phase: string, steps_per_s: number, elapsed_s: number,
  *   epoch_marks: [number, number][], faults: Fault[], events: TrainingEvent[], stages: Record<string, string>,
- *   memory_bytes: Record<string, number>, unwatched: ModuleInfo[], overhead: Overhead | null,
+ *   memory_bytes: Record<string, number>, unwatched: ModuleInfo[], overhead: Overhead | null, asked: string,
+ *   reach: string, learning_rates: LearningRate[], instrument: Instrument | null,
  * }} Status
  */
+
+/** @typedef {{optimizer: number, kind: string, group: number, value: number}} LearningRate */
+
+/**
+ * One argument of a lens; without a kind it can be set in Python only.
+ * @typedef {{
+ *   name: string, kind: 'switch' | 'number' | 'text' | 'types' | '',
+ *   value: boolean | number | string | string[] | null,
+ * }} Setting
+ */
+
+/** A lens in use, or one that can be added. @typedef {{name: string, tags: string[], settings: Setting[]}} LensInfo */
+
+/**
+ * What is collected, and how.
+ * @typedef {{
+ *   lenses: LensInfo[], offered: LensInfo[], expressions: string[], types: string[], collected: string[] | null,
+ *   depth: number, every: number | string, max_overhead: number, log_every_n_steps: number, text: boolean,
+ *   nudges: boolean,
+ * }} Instrument
+ */
+
+/**
+ * What came of a command; `number` is what the page that asked knows it by, '' where Python did.
+ * @typedef {{number: string, name: string, origin: string, step: number, words: string, refused: boolean}} Answer
+ */
+
+/** The words under the strip. @typedef {{kind: 'done' | 'refused' | 'waits', words: string, faded: boolean}} Said */
 
 /** @typedef {{lines: string[], bands: string[], log: boolean}} PanelView */
 
