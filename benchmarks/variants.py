@@ -92,7 +92,16 @@ def costs(inspector: PyTorchInspector) -> str:
     if overhead is None or overhead.fraction != overhead.fraction:
         return ""
     low, high = overhead.every_steps
-    return f"says {100 * overhead.fraction:.1f} %, every {low if low == high else f'{low} to {high}'} steps"
+    words = f"says {100 * overhead.fraction:.1f} %, every {low if low == high else f'{low} to {high}'} steps"
+    return f"{words}; {rows(inspector)}"
+
+
+def rows(inspector: PyTorchInspector) -> str:
+    """How many steps each lens has read so far."""
+    history = inspector.history
+    read = [(lens, [history[spec.tag].rows for spec in lens.specs if spec.tag in history]) for lens in inspector.lenses]
+    counts = ", ".join(f"{type(lens).__name__} {max(found)}" for lens, found in read if found)
+    return f"of {inspector.status().step} steps read: {counts}"
 
 
 def monitorch(name: str, training: Training, visualizer: str) -> Variant:

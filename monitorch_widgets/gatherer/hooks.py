@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -67,6 +67,8 @@ class Hooks:
         Where the loop can be held and ended.
     closure : bool
         Whether the step that runs now computes gradients itself.
+    skipped_at : list of float
+        When the newest steps ended that were only counted; whoever takes them empties it.
     spent_s : float
         Seconds that all hooks have taken so far, on the host, with the callbacks in them.
     """
@@ -87,6 +89,7 @@ class Hooks:
         self._entered: float | None = None
         self._skipped: Callable[[], Optimizer | None] = _nobody
         self._skips, self._until = 0, 0.0
+        self.skipped_at: list[float] = []
         self._ears: dict[int, Ear] = {}
         self._before: list[Subscription] = []
         self._gradients: list[Subscription] = []
@@ -251,11 +254,21 @@ class Hooks:
         """Whether the step of this optimizer that ends is one that nobody follows; it is counted then."""
         if not self._skips or self.own.on or self.gate.called or self._skipped() is not optimizer:
             return False
-        if monotonic() >= self._until:
+        now = perf_counter()
+        if now >= self._until:
             return False
         self._skips -= 1
         self._buffer.step += 1
+        self.skipped_at.append(now)
         return True
+
+    def forward_begins(self, *, training: bool, evaluation: bool) -> None:
+        """Note that the model is called; in training, an evaluation that was listened to is over."""
+        self._buffer.note_pass(training)
+        if training:
+            self.on_returned()
+        elif evaluation:
+            self.on_evaluation()
 
     # ------------------------------------------------------------------ what it takes
 

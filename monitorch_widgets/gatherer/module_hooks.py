@@ -135,14 +135,14 @@ class ForwardBegins(Inert):
         hooks = self.owner()
         if hooks is None or not (hooks.own.on or hooks.worn.root_stays) or untouchable():
             return
-        began = perf_counter()
-        if not hooks.own.on and not (module.training and torch.is_grad_enabled()):
-            hooks.on_evaluation()
+        began, training = perf_counter(), module.training and torch.is_grad_enabled()
+        either = module.training or torch.is_grad_enabled()  # which some lenses take for training
+        hooks.forward_begins(training=training, evaluation=not (hooks.own.on and either))
         if not hooks.own.on:
             return
         hooks.pass_over()
         hooks.passes.forward_begins(
-            training=module.training and torch.is_grad_enabled(),
+            training=training,
             nested=hooks.passes.inside and _calls_itself(module),
         )
         hooks.spent_s += perf_counter() - began
@@ -162,6 +162,9 @@ class ModuleHook(Inert):
         hooks = self.owner()
         if hooks is None or not hooks.listening:
             return
+        if not hooks.own.on and type(others[-1]) is Tensor:
+            self._tell_losses(hooks, module, others[-1])
+            return
         began, listeners = perf_counter(), hooks.worn.by_key(self._key)
         if listeners is None or untouchable():
             return
@@ -175,6 +178,17 @@ class ModuleHook(Inert):
             if hooks.worn.is_root(module):
                 hooks.passes.forward_ends()
                 hooks.on_returned()
+        hooks.spent_s += perf_counter() - began
+
+    def _tell_losses(self, hooks: Hooks, module: nn.Module, loss: Tensor) -> None:
+        """Tell of a loss at a step that nothing else of the model is read at: as few lines as can be."""
+        began, listeners = perf_counter(), hooks.worn.by_key(self._key)
+        if listeners is None or untouchable() or listeners.module() is not module or in_backward():
+            return
+        if torch._C._functorch.peek_interpreter_stack() is None:
+            for subscription in listeners.forward:
+                if subscription.ear.on:
+                    hooks.run(subscription, self._name, module, None, loss)
         hooks.spent_s += perf_counter() - began
 
     def _tell(self, hooks: Hooks, listeners: Listeners, module: nn.Module, layer_input: Any, output: Any) -> None:

@@ -28,12 +28,14 @@ class InspectorState:
     ----------
     counter : int
         Current epoch, from 1.
-    attached : bool
-        Whether a model is watched.
     hooks : Hooks
         Owner of all hooks.
     losses : set of int
         Keys (``id``) of the loss modules that are watched.
+    shares_losses : bool
+        Whether another inspector watches one of them too.
+    on_fault : callable
+        Called as ``on_fault(error)`` when `is_active_fn` raises; the default raises.
     in_step : bool
         Whether the model has run forward, in training mode, since its last step.
     buffer : StepBuffer
@@ -70,8 +72,10 @@ class InspectorState:
             self.is_active_fn = is_active_fn
         self.counter = 1
         self._asked, self._active = 0, True
-        self.attached = False
+        self._attached = False
+        self.on_fault: Callable[[Exception], None] = _raise
         self.losses: set[int] = set()
+        self.shares_losses = False
         InspectorState._all.add(self)
         self.in_step = False
         self.buffer = StepBuffer()
@@ -84,6 +88,23 @@ class InspectorState:
         self.in_step = self.in_step or training
         InspectorState._newest = weakref.ref(self)
 
+    @property
+    def attached(self) -> bool:
+        """Whether a model is watched."""
+        return self._attached
+
+    @attached.setter
+    def attached(self, attached: bool) -> None:
+        self._attached = attached
+        known = [state for state in list(InspectorState._all) if state._attached]
+        for state in known:
+            state.shares_losses = any(state.losses & other.losses for other in known if other is not state)
+
+    @property
+    def step_begun(self) -> bool:
+        """Whether something has run forward in training since the last step, as far as that is followed now."""
+        return self.in_step or self.passes.begun or self.buffer.begun == self.buffer.step
+
     def has_loss(self, loss_fn: nn.Module) -> bool:
         """Whether what a loss module returns now is of this model, as far as the inspectors in this process can tell.
 
@@ -91,8 +112,7 @@ class InspectorState:
         since. It keeps apart the losses of two watched models that share one loss module.
         """
         if not self.hooks.own.on:  # the model's own passes are not seen now
-            others = [other for other in list(InspectorState._all) if other is not self and other.attached]
-            return not any(id(loss_fn) in other.losses for other in others)
+            return not self.shares_losses
         newest = None if InspectorState._newest is None else InspectorState._newest()
         return self.in_step or newest is None or newest is self
 
@@ -103,9 +123,16 @@ class InspectorState:
 
     @property
     def is_active(self) -> bool:
-        """Whether the current epoch is watched; a function of the user is asked once in each epoch."""
+        """Whether the current epoch is watched; a function of the user is asked once in each epoch.
+
+        Where it raises, the epoch is watched.
+        """
         if self._asked != self.counter:
-            self._asked, self._active = self.counter, bool(self.is_active_fn(self.counter))
+            self._asked, self._active = self.counter, True
+            try:
+                self._active = bool(self.is_active_fn(self.counter))
+            except Exception as error:
+                self.on_fault(error)
         return self._active
 
 
@@ -115,3 +142,7 @@ class _Every:
 
     def __call__(self, epoch: int) -> bool:
         return epoch % self.n == 0
+
+
+def _raise(error: Exception) -> None:
+    raise error

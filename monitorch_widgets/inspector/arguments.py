@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import nn
 
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, unknown_name
-from monitorch_widgets.lens import AbstractLens
+from monitorch_widgets.lens import AbstractLens, LossMetrics
 from monitorch_widgets.lens.abstract_lens import checked_steps, checked_stride
 
 from .defaults import default_lenses
@@ -92,7 +92,7 @@ def checked_switch(argument: str, value: object) -> bool:
 
 def checked_overhead(fraction: object) -> float:
     """Return the fraction of the training time that watching may take."""
-    if isinstance(fraction, Real) and 0 < float(fraction) <= 1:
+    if isinstance(fraction, Real) and not isinstance(fraction, bool) and 0 < float(fraction) <= 1:
         return float(fraction)
     raise ArgumentError(f"expected max_overhead to be a fraction in (0, 1]; received {fraction!r}. Use 0.05 for 5 %.")
 
@@ -103,17 +103,33 @@ def checked_every(every: object, lenses: list[AbstractLens]) -> int | str | dict
     Raises
     ------
     ArgumentError
-        For another word, below 1, and for a tag that no lens has; the message names the nearest one.
+        For another word, below 1, for a tag that no lens has (the message names the nearest one) or one of losses, and
+        for two numbers for one lens.
     ArgumentTypeError
         For anything else.
     """
     if not isinstance(every, Mapping):
+        if isinstance(every, str) and every.lower() == "auto" != every:
+            raise ArgumentError(f"expected every to be 'auto' or a number of steps; received {every!r}. Use 'auto'.")
         return checked_stride("every", every)
     tags = [spec.tag for lens in lenses for spec in lens.specs]
     for tag in every:
         if tag not in tags:
             raise ArgumentError(unknown_name("tag", tag, tags))
-    return {tag: checked_steps(f"every[{tag!r}]", steps) for tag, steps in every.items()}
+    found = {tag: checked_steps(f"every[{tag!r}]", steps) for tag, steps in every.items()}
+    for lens in lenses:
+        _check_one_stride(lens, {spec.tag: found[spec.tag] for spec in lens.specs if spec.tag in found})
+    return found
+
+
+def _check_one_stride(lens: AbstractLens, by_tag: Mapping[str, int]) -> None:
+    name = type(lens).__name__
+    if by_tag and isinstance(lens, LossMetrics):
+        raise ArgumentError(
+            f"expected no stride for {next(iter(by_tag))!r}: losses are read at every step. Leave the tag out."
+        )
+    if len(set(by_tag.values())) > 1:
+        raise ArgumentError(f"expected one stride for {name}, which reads all its panels at once; received {by_tag}.")
 
 
 def checked_epoch(epoch: object) -> int | None:

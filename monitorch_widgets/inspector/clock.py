@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 from torch import Tensor, nn
@@ -26,20 +26,21 @@ class Clock:
     ----------
     state : InspectorState
         Its buffer carries the number of finished steps.
-    now : callable
-        Time in seconds.
+    now : callable, optional
+        Time in seconds, by the clock of the hooks.
     """
 
-    def __init__(self, state: InspectorState, now: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, state: InspectorState, now: Callable[[], float] | None = None) -> None:
         self._state = state
-        self._now = now
+        self._now = perf_counter if now is None else now
         self._model: weakref.ref[nn.Module] | None = None
         self._own: dict[int, ParameterPlace] = {}
         self._foreign: weakref.WeakKeyDictionary[Optimizer, tuple[int, ...]] = weakref.WeakKeyDictionary()
         self._started: float | None = None
         self._ended: float | None = None
         self._ticks: deque[tuple[int, float]] = deque(maxlen=_RATE_WINDOW)  # step and time
-        self._seconds: dict[int, float] = {}  # of finished steps whose readings may be on their way
+        self._ends: list[float] = []  # seconds of finished steps whose readings may be on their way
+        self._oldest = 0  # the first of these steps
         self.epoch_marks: deque[tuple[int, int]] = deque(maxlen=_MARKS)
         self.phase = "train"
         self.state = "waiting"
@@ -86,7 +87,8 @@ class Clock:
         """Note a finished step."""
         self.go_on()
         now = self._now()
-        self._seconds[self._state.buffer.step] = now - (self._started or now)
+        self._state.hooks.skipped_at.append(now)
+        self._take_ends()
         self.phase, self._state.in_step = "train", False
         self._state.passes.step_ends()
         self._state.buffer.step += 1
@@ -98,6 +100,7 @@ class Clock:
 
     def stop(self, state: str) -> None:
         """End the run: ``"finished"`` or ``"paused"`` until it goes on, or ``"detached"``."""
+        self._take_ends()
         if self.state in ("live", "paused") or state == "detached":
             self.state = state
             self._ended = self._now() if self._ended is None else self._ended
@@ -120,11 +123,24 @@ class Clock:
 
     def second_of(self, step: int) -> float:
         """Seconds of running at the end of a step; until now for one that is not over."""
-        return self._seconds.get(step, self.seconds)
+        self._take_ends()
+        place = step - self._oldest
+        return self._ends[place] if 0 <= place < len(self._ends) else self.seconds
 
     def forget_seconds(self, before: int) -> None:
         """Forget when the steps before this one ended: no readings of theirs are on their way."""
-        self._seconds = {step: second for step, second in self._seconds.items() if step >= before}
+        self._take_ends()
+        gone = min(max(before - self._oldest, 0), len(self._ends))
+        del self._ends[:gone]
+        self._oldest += gone
+
+    def _take_ends(self) -> None:
+        """Take in when the newest steps ended."""
+        newest = self._state.hooks.skipped_at
+        if newest:
+            started = newest[0] if self._started is None else self._started
+            self._ends += [end - started for end in newest]
+            newest.clear()
 
     @property
     def steps_per_s(self) -> float:
@@ -136,12 +152,12 @@ class Clock:
 
     def status(self, faults: tuple[Fault, ...], **others: Any) -> Status:
         """Where the run stands; `others` are the fields that the clock does not know."""
-        state = "fault" if faults and self.state != "detached" else self.state
+        state = "fault" if faults and self.state not in ("detached", "paused") else self.state
         return Status(
             state,
             self._epoch(),
             self._state.buffer.step,
-            self.phase,
+            "eval" if self._state.buffer.evaluated == self._state.buffer.step else self.phase,
             self.steps_per_s,
             self.seconds,
             tuple(self.epoch_marks),

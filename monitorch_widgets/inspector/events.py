@@ -18,6 +18,19 @@ DROPPED = (
     "No optimizer step was seen that used the gradients of a backward pass: a gradient scaler skipped it, or the loop "
     "set them to zero, or changed the parameters itself; then it should call tick_batch()."
 )
+_SHORT = 300  # characters of an error's words
+
+
+def ended_by(error: BaseException) -> str:
+    """What ended a run before its time, in words.
+
+    >>> ended_by(ValueError("not a number")), ended_by(KeyboardInterrupt())
+    ('Stopped by ValueError: not a number', 'Interrupted')
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return "Interrupted"
+    words = f"Stopped by {type(error).__name__}: {error}".removesuffix(": ")
+    return words if len(words) <= _SHORT else f"{words[:_SHORT]}…"
 
 
 class Events:

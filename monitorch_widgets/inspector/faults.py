@@ -33,6 +33,8 @@ class Faults:
         self._seen: dict[int, list[Fault]] = {}
         state.hooks.on_fault = self.report
         state.buffer.on_fault = self._report_late
+        state.on_fault = self._report_epoch
+        self._told_of_epochs = False
 
     @property
     def all(self) -> tuple[Fault, ...]:
@@ -84,6 +86,16 @@ class Faults:
             LensFault,
             stacklevel=2,
         )
+
+    def _report_epoch(self, error: Exception) -> None:
+        """Warn, once, that the user's function of the epoch raised; raise in strict mode."""
+        if self._strict:
+            raise error
+        if not self._told_of_epochs:
+            self._told_of_epochs = True
+            epoch = self._state.counter
+            words = f"is_active_fn raised for epoch {epoch}, which is watched: {_words(error)}. {_GOES_ON}"
+            warnings.warn(words, LensFault, stacklevel=2)
 
     def forgive(self, lens: AbstractLens) -> None:
         """Forget what a lens did: it is another one now, or gone."""

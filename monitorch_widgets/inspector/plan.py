@@ -41,4 +41,9 @@ def _stride(cost_s: float, share_s: float) -> int:
         return 1
     if share_s <= 0 or cost_s / share_s > LARGEST:
         return LARGEST
-    return 1 << math.ceil(math.log2(cost_s / share_s))
+    return power_of_two(cost_s / share_s)
+
+
+def power_of_two(least: float) -> int:
+    """The smallest power of two that is not below a number of at least 1."""
+    return 1 << math.ceil(math.log2(least))

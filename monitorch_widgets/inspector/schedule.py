@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from time import perf_counter
 
 from monitorch_widgets.gatherer import InspectorState
@@ -12,18 +13,19 @@ from monitorch_widgets.preprocessor import Ear
 from monitorch_widgets.values import Cost, Overhead
 
 from .meter import Meter
-from .plan import LARGEST, strides
+from .plan import LARGEST, power_of_two, strides
 from .turns import Cycle, Turn
 
 _MARGIN = 0.8  # of the budget that is planned for; the rest is for what could not be foreseen
 _CAREFUL = 0.3  # hidden cost that is planned for before it is known
-_SAVED = 64.0  # steps over which what was not spent is saved up, at most
-_OWED = 4096.0  # steps over which what was spent too much is paid back, at most
-_COLD = 256.0  # the same for the first steps, in which memory is got and code is loaded once and for all
-_FIRST = 8  # stride of a lens whose cost is not known yet
-_KNOWN = 3  # times that it has listened when it is
-_PLAN_S = 0.5  # seconds between two plans
-_EARLY = 6  # plans that are made without waiting, each time that lenses have listened
+_LEAST = 0.2  # of the budget that lenses get even where counting and losses alone take all of it
+_EARLY, _EARLY_S, _DOZEN = 4, 0.5, 12  # times the budget, in so many seconds of training, for so many readings
+_ADVANCE_S = 0.2  # what lenses may spend before anything is saved up: the first times are slow
+_SAVED = 64  # steps over which what was not spent is saved up, at most
+_OWED = 256  # steps over which what was spent too much is paid back, at most
+_FIRST = 4  # stride of a lens whose price is not known yet
+_KNOWN = 2  # times that it has listened when it is
+_PLAN_S = 0.5  # seconds between two plans, but for the first dozen readings
 
 Every = int | str | Mapping[str, int]
 
@@ -31,9 +33,10 @@ Every = int | str | Mapping[str, int]
 class Schedule:
     """Says which lenses listen to the step that begins.
 
-    A lens with a stride of its own keeps it. The others share the budget: what each costs is measured when it listens,
-    and its stride is the smallest that it can afford. All listen to the first step; what that took is saved up again
-    before they do so for the second time. Losses are always read.
+    A lens with a stride of its own keeps it, whatever it costs. The others share the budget: what each costs is
+    measured when it listens, and its stride is the smallest that it can afford. What they save and spend is kept in an
+    account, and none begins to listen while that is overdrawn. They always get a part of the budget, so that none is
+    silent for ever where losses and counting alone take all of it. Losses are read at every step.
 
     Parameters
     ----------
@@ -65,11 +68,12 @@ class Schedule:
         self._cycle = Cycle()
         self._turns: list[Turn] = []
         self._ears: list[Ear] = []
+        self._listening: list[Turn] = []  # to the running step
         self._next = 0
         self._evaluations = (-1, 0)  # the step that they come after, and passes since
-        self._listens_to_evaluation = False
-        self._saved_s = 0.0
-        self._plans = 0
+        self._in_evaluation = False
+        self._saved_s, self._charged_s = _ADVANCE_S, 0.0
+        self._stepped = self._pushes = False
         self._planned_at = -math.inf
 
     # ------------------------------------------------------------------ begin and go on
@@ -77,7 +81,7 @@ class Schedule:
     def begin(self) -> None:
         """Begin with a model: everything listens to the step that comes."""
         hooks = self._state.hooks
-        self._evaluations = (-1, 0)
+        self._evaluations, self._in_evaluation, self._stepped = (-1, 0), False, False
         hooks.on_evaluation, hooks.on_returned = self._evaluation_begins, self._pass_ends
         self._cycle = Cycle()
         self._take_turns()
@@ -87,10 +91,10 @@ class Schedule:
         """Go on with other lenses, or other strides: those that stay as they are keep their steps."""
         former = {id(turn.lens): turn for turn in self._turns}
         self._take_turns()
-        for turn in self._turns:
+        for i, turn in enumerate(self._turns):
             before = former.get(id(turn.lens))
             if before is not None and before.fixed == turn.fixed and (not turn.fixed or before.every == turn.every):
-                turn.first, turn.every = before.first, before.every
+                self._turns[i] = replace(before, ear=turn.ear, least=turn.least)
         self._listen(self._state.buffer.step)
 
     def change(self, every: Every, max_overhead: float) -> None:
@@ -107,53 +111,69 @@ class Schedule:
         pairs = zip(self._lenses, self._ears, strict=True)
         self._turns = [self._turn(lens, ear) for lens, ear in pairs if not ear.always]
         self.meter.begin(self._ears)
-        hooks.worn.root_stays = any(lens.evaluates for lens in self._lenses)
-        self._saved_s, self._plans, self._planned_at = 0.0, 0, -math.inf
+        hooks.worn.root_stays = self._pushes or any(map(_needs_passes, self._lenses))
+        self._saved_s, self._charged_s, self._planned_at = _ADVANCE_S, 0.0, -math.inf
 
     def _turn(self, lens: AbstractLens, ear: Ear) -> Turn:
-        every = _fixed(lens, self.every)
-        return Turn(lens, ear, every is not None, every or _FIRST, self._state.buffer.step)
+        every, step = _fixed(lens, self.every), self._state.buffer.step
+        least = 1 if lens.every == "auto" else power_of_two(lens.least_stride)
+        return Turn(lens, ear, every is not None, every or max(_FIRST, least), step, step, least=least)
 
     def step_over(self, optimizer: object) -> int:
         """Note that a step was made, and listen to the next one with the lenses whose turn it is.
 
         How many steps follow that none of them listens to is returned.
         """
-        step = self._state.buffer.step
+        step, hooks = self._state.buffer.step, self._state.hooks
+        self._stepped = True
         self._cycle.saw(optimizer, step)
         self._pass_ends()  # where an exception kept the model from returning from an evaluation
-        bare_s, added_s = self.meter.step_over(listened=self._state.hooks.own.on)
-        usual_s = self.meter.usual_s
-        if usual_s == usual_s:
-            each_s = self._budget * usual_s
-            saved_s = self._saved_s + self._budget * bare_s - added_s
-            owed = _OWED if self._plans else _COLD
-            self._saved_s = min(max(saved_s, -owed * each_s), _SAVED * each_s)
-        else:
-            self._saved_s -= added_s
-        if step >= self._next:
-            if self._plans < _EARLY or perf_counter() >= self._planned_at + _PLAN_S:
-                self._plan()
+        listened = hooks.own.on
+        self._account(*self.meter.step_over(listened))
+        planned = self._plan_if_due(listened)
+        if step >= self._next or planned:
             self._listen(step)
-        return 0 if self._state.hooks.own.on else self._next - step - 1
+        return 0 if hooks.own.on else self._next - step - 1
+
+    def _account(self, bare_s: float, steps: int) -> None:
+        """Save what the steps allow, and pay for what lenses of free stride took."""
+        charged_s = sum(self.meter.charged_s(self._place(turn)) for turn in self._turns if not turn.fixed)
+        spent_s, self._charged_s = charged_s - self._charged_s, charged_s
+        saved_s = self._saved_s - spent_s
+        each_s = self._allowed_s(self.meter.usual_s)
+        if each_s == each_s:
+            most_s = max(_SAVED * each_s, saved_s if self._early else 0.0)
+            saved_s = min(max(saved_s + self._allowed_s(bare_s / steps) * steps, -_OWED * each_s), most_s)
+        self._saved_s = saved_s
+
+    # ------------------------------------------------------------------ evaluation
 
     def _evaluation_begins(self) -> None:
         """Listen to this pass of an evaluation with the lenses that do so, by their strides in passes."""
-        if not self._state.is_active:
+        if self._in_evaluation or not self._state.is_active:
             return
         step, passes = self._evaluations
         passes = passes + 1 if step == self._state.buffer.step else 0
         self._evaluations = self._state.buffer.step, passes
         turns = [turn for turn in self._turns if turn.lens.evaluates and passes % turn.every == 0]
-        if turns:
-            self._listens_to_evaluation = True
-            self._hear(turns)
+        if turns or self._state.hooks.own.on:
+            self._in_evaluation = True
+            self.meter.evaluation_begins()
+            self._hear(turns, own=True)
 
     def _pass_ends(self) -> None:
-        if self._listens_to_evaluation:
-            self._listens_to_evaluation = False
-            self.meter.leave_out()
-            self._hear([])
+        if self._in_evaluation:
+            self._in_evaluation = False
+            self.meter.evaluation_ends()
+            self._hear(self._listening)
+
+    def sees_push(self) -> None:
+        """Note that the loop pushes numbers: from now on forward passes say which step these are of."""
+        if self._ears and not self._pushes:
+            self._pushes = self._state.hooks.worn.root_stays = True
+            self._hear(self._listening)
+
+    # ------------------------------------------------------------------ who listens
 
     def by_hand(self) -> None:
         """Note that the loop tells of its steps itself."""
@@ -165,55 +185,81 @@ class Schedule:
             self._listen(self._state.buffer.step)
 
     def _listen(self, step: int) -> None:
-        """Listen to a step with the ears whose turn it is."""
+        """Listen to a step with the lenses whose turn it is."""
+        self._in_evaluation = False
         if not self._state.is_active:
-            self._next = step + LARGEST
+            self._next, self._listening = step + LARGEST, []
             self._state.hooks.listen()
             return
-        cycle = self._cycle.steps
-        self._next = min((turn.next_change(step, cycle) for turn in self._turns), default=step + LARGEST)
-        chosen = [turn for turn in self._turns if turn.listens(step, cycle) and self._may(turn, step)]
-        for turn in chosen:
-            if not turn.ear.on:
-                turn.lens.steps_left_out()
-        self._hear(chosen)
+        turns, cycle = [turn for turn in self._turns if not turn.ear.muted], self._cycle.steps
+        for turn in turns:
+            if turn.due(step) and (turn.fixed or self._saved_s >= 0):
+                if step > turn.until(cycle) or not turn.begun:
+                    turn.lens.steps_left_out()
+                turn.begin(step)
+        self._listening = [turn for turn in turns if step < turn.until(cycle)]
+        self._next = min((turn.change(step, cycle, self._wait) for turn in turns), default=step + LARGEST)
+        self._hear(self._listening)
 
-    def _hear(self, turns: Sequence[Turn]) -> None:
-        """Listen with the lenses of these turns, and to losses."""
+    @property
+    def _wait(self) -> int:
+        """Steps until the account is not overdrawn any more, about."""
+        each_s = self._allowed_s(self.meter.usual_s)
+        return max(min(math.ceil(-self._saved_s / each_s), _OWED), 1) if each_s > 0 else 1
+
+    def _hear(self, turns: Sequence[Turn], *, own: bool = False) -> None:
+        """Listen with the lenses of these turns, and to losses.
+
+        The first step is followed in any case, and all where another model shares the loss module: whose a loss is, is
+        told by the passes.
+        """
         hooks = self._state.hooks
-        own = [hooks.own] if turns or not self._turns else []  # losses alone: whose they are is told by the passes
-        hooks.listen([*own, *(ear for ear in self._ears if ear.always), *(turn.ear for turn in turns)])
-
-    def _may(self, turn: Turn, step: int) -> bool:
-        """Whether a lens whose turn it is may listen: it goes on, or it begins, and there is something to spend."""
-        return turn.ear.on or (turn.begins(step) and (turn.fixed or self._saved_s >= 0))
+        follows = own or turns or not self._stepped or self._state.shares_losses
+        always = [ear for ear in self._ears if ear.always]
+        ears = [ear for ear in (*always, *(turn.ear for turn in turns)) if not ear.muted]
+        hooks.listen([hooks.own, *ears] if follows else ears)
 
     # ------------------------------------------------------------------ the strides
 
+    def _plan_if_due(self, listened: bool) -> bool:
+        now = perf_counter()
+        if not (listened and self._early) and now < self._planned_at + _PLAN_S:
+            return False
+        self._planned_at = now
+        self._plan()
+        return True
+
     def _plan(self) -> None:
         """Give each lens the smallest stride that it can afford."""
-        free = [turn for turn in self._turns if not turn.fixed and not turn.ear.muted]
-        known = [(turn, self._once_s(turn)) for turn in free if self.meter.heard(self._place(turn)) >= _KNOWN]
-        if not known or self.meter.usual_s != self.meter.usual_s:
+        allowed_s = _MARGIN * self._allowed_s(self.meter.usual_s)
+        known = [turn for turn in self._free if self.meter.heard(self._place(turn)) >= _KNOWN]
+        if not known or allowed_s != allowed_s:
             return
-        self._plans += 1
-        self._planned_at = perf_counter()
         more = 1 + _CAREFUL if math.isnan(self.meter.hidden) else 1.0
-        costs = [once_s * more * turn.length(self._cycle.steps) for turn, once_s in known]
-        for (turn, _), every in zip(known, strides(costs, self._allowed_s()), strict=True):
-            turn.plan(every, self.meter.heard(self._place(turn)))
+        prices = [self.meter.once_s(self._place(turn)) * more * turn.length(self._cycle.steps) for turn in known]
+        for turn, every in zip(known, strides(prices, allowed_s), strict=True):
+            turn.plan(max(every, turn.least), self._state.buffer.step)
 
-    def _once_s(self, turn: Turn) -> float:
-        return self.meter.once_s(self._place(turn))
+    @property
+    def _free(self) -> list[Turn]:
+        return [turn for turn in self._turns if not turn.fixed and not turn.ear.muted]
+
+    @property
+    def _heard(self) -> int:
+        """How many steps each lens of free stride has listened to, at least."""
+        return min((self.meter.heard(self._place(turn)) for turn in self._free), default=0)
+
+    @property
+    def _early(self) -> bool:
+        return self.meter.trained_s < _EARLY_S and self._heard < _DOZEN
+
+    def _allowed_s(self, usual_s: float) -> float:
+        """Seconds that lenses of free stride may add to a step that takes so long."""
+        least = _EARLY if self._early else _LEAST
+        return max(self._budget * usual_s - self.meter.base_s, least * self._budget * usual_s)
 
     def _place(self, turn: Turn) -> int:
         return self._ears.index(turn.ear)
-
-    def _allowed_s(self) -> float:
-        """Seconds a step that lenses of free stride may spend."""
-        fixed = [self._once_s(turn) / turn.every for turn in self._turns if turn.fixed]
-        spent = sum(each for each in fixed if each == each) + self.meter.idle_s
-        return self._budget * self.meter.usual_s * _MARGIN - spent
 
     # ------------------------------------------------------------------ what came out
 
@@ -238,17 +284,27 @@ class Schedule:
         return any(_fixed(lens, self.every) is None for lens in self._lenses if not isinstance(lens, LossMetrics))
 
     def _cost(self, place: int, fraction: float) -> Cost:
-        lens, cycle = self._lenses[place], self._cycle.steps
+        lens, step, cycle = self._lenses[place], self._state.buffer.step, self._cycle.steps
         turn = next((turn for turn in self._turns if turn.lens is lens), None)
-        every = 0 if not self._state.is_active or self._ears[place].muted else turn.shown_every(cycle) if turn else 1
+        silent = not self._state.is_active or self._ears[place].muted
+        every = 0 if silent else turn.shown_every(step, cycle) if turn else 1
         return Cost(
             type(lens).__name__,
             tuple(spec.tag for spec in lens.specs),
-            0 if every == LARGEST else every,
+            every,
             lens.pairs and every > 1,
             self.meter.once_s(place),
             fraction,
         )
+
+
+def _needs_passes(lens: AbstractLens) -> bool:
+    """Whether forward passes of the model have to be seen between steps that are listened to.
+
+    By them an evaluation is found, and whether a number that the loop pushes is of the step that is made or of the one
+    before.
+    """
+    return lens.evaluates or (isinstance(lens, LossMetrics) and lens.loss_fn is None)
 
 
 def _fixed(lens: AbstractLens, every: Every) -> int | None:
@@ -256,5 +312,5 @@ def _fixed(lens: AbstractLens, every: Every) -> int | None:
     if lens.every is not None:
         return None if lens.every == "auto" else int(lens.every)
     if isinstance(every, Mapping):
-        return min((every[spec.tag] for spec in lens.specs if spec.tag in every), default=None)
-    return None if isinstance(every, str) else every
+        return next((every[spec.tag] for spec in lens.specs if spec.tag in every), None)
+    return None if isinstance(every, str) else max(every, lens.least_stride)

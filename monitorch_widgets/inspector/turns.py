@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 from monitorch_widgets.lens import AbstractLens
 from monitorch_widgets.preprocessor import Ear
 
 _MEMORY = 32  # steps after which an optimizer that made none is forgotten
-_GROWTH = 4  # times that a stride may grow at once
-_LONGEST = 8  # steps in a row at most, for optimizers that take turns
+_LONGEST = 8  # steps in a row at most; an optimizer that steps more rarely is read when it happens to
+_KEPT = 9  # newest times that it began to listen, from which is told how often it does
 
 
 @dataclass(slots=True)
 class Turn:
     """The stride of one lens.
+
+    A stride that the user has set is kept to the step. A free one, a power of two, says how many steps each block has
+    in which it listens once, at a step that is drawn anew for each block: what the loop itself does at every 16th step
+    must not always, or never, fall on it. Lenses of larger strides listen to steps that those of smaller ones listen
+    to.
 
     Attributes
     ----------
@@ -27,9 +33,13 @@ class Turn:
     every : int
         It listens to every n-th step.
     first : int
-        The step that it is counted from.
-    heard : int
-        How many steps it had listened to when its stride last grew.
+        The step that a fixed stride is counted from.
+    next : int
+        The step at which it is to begin again; it may have to wait.
+    least : int
+        The smallest stride that it may be given.
+    begun : deque of int
+        The newest steps at which it began.
     """
 
     lens: AbstractLens
@@ -37,54 +47,104 @@ class Turn:
     fixed: bool
     every: int
     first: int = 0
-    heard: int = 0
+    next: int = 0
+    least: int = 1
+    begun: deque[int] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
     def length(self, cycle: int) -> int:
         """Steps in a row that it listens to each time, with optimizers that take turns in `cycle` steps."""
         return cycle * (2 if self.lens.pairs else 1)
 
-    def plan(self, every: int, heard: int) -> None:
-        """Take a stride: a smaller one at once, a larger one little by little, after it has listened again.
-
-        A single listening that took long, for whatever reason, must not silence it.
-        """
-        if every <= self.every:
+    def plan(self, every: int, step: int) -> None:
+        """Take a stride, as of a step."""
+        if every != self.every:
             self.every = every
-        elif heard > self.heard:
-            self.every, self.heard = min(every, _GROWTH * self.every), heard
+            self.next = self._after(self.begun[-1], step) if self.begun else step
 
-    def begins(self, step: int) -> bool:
-        """Whether it begins to listen at a step.
+    def due(self, step: int) -> bool:
+        """Whether it is to begin at a step.
 
         Examples
         --------
         >>> from monitorch_widgets.lens import OutputNorm
         >>> turn = Turn(OutputNorm(), Ear(), fixed=True, every=4)
-        >>> [step for step in range(10) if turn.begins(step)]
+        >>> [step for step in range(10) if turn.due(step)]
         [0, 4, 8]
         """
-        return (step - self.first) % self.every == 0
+        return (step - self.first) % self.every == 0 if self.fixed else step >= self.next
 
-    def listens(self, step: int, cycle: int) -> bool:
-        """Whether it listens to a step.
+    def until(self, cycle: int) -> int:
+        """The step at which it ceases; pairs are not torn when its stride changes."""
+        return self.begun[-1] + self.length(cycle) if self.begun else self.first
+
+    def begin(self, step: int) -> None:
+        """Listen to a step and to those that belong to it.
 
         Examples
         --------
         >>> from monitorch_widgets.lens import ParameterGradientGeometry
         >>> turn = Turn(ParameterGradientGeometry(compute_correlation=True), Ear(), fixed=True, every=4)
-        >>> [step for step in range(10) if turn.listens(step, cycle=1)]
-        [0, 1, 4, 5, 8, 9]
+        >>> turn.begin(4)
+        >>> turn.until(cycle=1), turn.next
+        (6, 8)
         """
-        return (step - self.first) % self.every < self.length(cycle)
+        self.next = self._after(step, step + 1)
+        self.begun.append(step)
 
-    def next_change(self, step: int, cycle: int) -> int:
-        """First step after this one at which it may begin to listen, or cease to."""
-        length, place = self.length(cycle), (step - self.first) % self.every
-        return step + (length if place < length < self.every else self.every) - place
+    def _after(self, begun: int, step: int) -> int:
+        """The step at which it is to begin next, after it began at one, and not before another."""
+        if self.fixed:
+            return step + (self.first - step) % self.every
+        step = max(step, begun + max(self.every // 2, 1))  # not twice in short time
+        block = step // self.every
+        chosen = _chosen(block, self.every)
+        return chosen if chosen >= step else _chosen(block + 1, self.every)
 
-    def shown_every(self, cycle: int) -> int:
-        """Its stride as people would say it: a pair at every second step is every step."""
-        return 1 if self.length(cycle) >= self.every else self.every
+    def change(self, step: int, cycle: int, wait: int) -> int:
+        """First step after this one at which it may begin or cease; one that waits looks again in `wait` steps."""
+        until = self.until(cycle)
+        if step < until:
+            return min(until, self.next) if self.next > step else until
+        if self.fixed:
+            return self._after(step, step + 1)
+        return self.next if self.next > step else step + wait
+
+    def shown_every(self, step: int, cycle: int) -> int:
+        """How often it listens, as people would say it: a pair at every second step is every step.
+
+        A free one says what it did, not what is planned.
+        """
+        kept = self.every if self.fixed or len(self.begun) < 2 else self._kept(step)
+        return 1 if self.length(cycle) >= kept else kept
+
+    def _kept(self, step: int) -> int:
+        gaps = len(self.begun) - 1
+        so_far = (self.begun[-1] - self.begun[0]) / gaps
+        waiting = step - self.begun[-1]
+        return round(so_far if waiting <= 2 * so_far else (step - self.begun[0]) / (gaps + 1))
+
+
+def _chosen(block: int, size: int) -> int:
+    """The step in a block of so many steps, a power of two, at which lenses of this stride listen.
+
+    It is the one that was chosen in one of the block's halves.
+
+    Examples
+    --------
+    >>> [_chosen(block, 4) for block in range(6)], [_chosen(block, 8) for block in range(3)]
+    ([0, 6, 9, 15, 16, 22], [0, 15, 16])
+    """
+    while size > 1:
+        size //= 2
+        block = 2 * block + _bit(block, size)
+    return block
+
+
+def _bit(block: int, size: int) -> int:
+    """A number that is as good as drawn at random, the same each time."""
+    mixed = ((block + size) * 0x9E3779B1) & 0xFFFFFFFF
+    mixed = ((mixed ^ mixed >> 15) * 0x85EBCA6B) & 0xFFFFFFFF
+    return mixed >> 16 & 1
 
 
 class Cycle:
@@ -109,7 +169,7 @@ class Cycle:
         self._gaps[key] = 1 if alone else step - before
         if not alone:
             self._forget(step)
-        self.steps = min(max(self._gaps.values()), _LONGEST)
+        self.steps = max((gap for gap in self._gaps.values() if gap <= _LONGEST), default=1)
 
     def by_hand(self) -> None:
         """Note that the loop makes the steps itself: what they change is known from one to the next."""

@@ -107,6 +107,9 @@ class LossMetrics(AbstractLens):
         self._loss_fn = loss_fn
         self._preprocessor = LossModule(loss_fn_inplace, evaluation_from_grad) if loss_fn is not None else None
         self._call: ExplicitCall | None = None
+        self.log_every_n_steps = 1
+        self._seen: dict[str, int] = {}  # the newest step that each number came from
+        self._kept: dict[str, int] = {}  # the same for those that were read
         self._gatherers: list[FeedForwardGatherer] = []
         self._values: dict[str, Values] = {"Loss": {}, "Metrics": {}}
         self._ranges: dict[str, Ranges] = {"Loss": {}, "Metrics": {}}
@@ -138,6 +141,11 @@ class LossMetrics(AbstractLens):
             empty="No metric yet. Call inspector.push_metric(name, value).",
         )
         return [loss, metrics]
+
+    @property
+    def loss_fn(self) -> nn.Module | None:
+        """The loss module whose output is recorded, where there is one."""
+        return self._loss_fn
 
     def tag_of(self, kind: str) -> str:
         """Tag of losses (``"Loss"``) or of metrics (``"Metrics"``)."""
@@ -192,11 +200,23 @@ class LossMetrics(AbstractLens):
             return
 
         def arrived(names: Any, values: Any, steps: Any) -> None:
-            emit(self.tag_of("Loss"), names, values[:, 0], steps)
+            kept = [i for i, (name, step) in enumerate(zip(names, steps, strict=True)) if self.takes(name, step)]
+            emit(self.tag_of("Loss"), [names[i] for i in kept], values[kept, 0], [steps[i] for i in kept])
 
         self._preprocessor.listener = arrived
         inspector_state.losses.add(id(self._loss_fn))
         self._gatherers = [_LossGatherer(self._loss_fn, [self._preprocessor], "loss", inspector_state)]
+
+    def takes(self, name: str, step: int) -> bool:
+        """Whether a number of a step is read: that of every n-th step, or the first one after it.
+
+        What comes once an epoch, like the losses of a validation, is read whatever the step is.
+        """
+        n = self.log_every_n_steps
+        if step // n > self._seen.get(name, -1) // n:
+            self._kept[name] = step
+        self._seen[name] = step
+        return self._kept.get(name) == step
 
     def note_metric(self, name: str) -> str:
         """Tag of a pushed number; a metric that was not announced is from now on one."""

@@ -18,7 +18,7 @@ _ABOUT = About(
 
 
 class ParameterCond(ParameterNumbersLens):
-    """Condition number of weight matrices, at the end of each epoch and after every n-th optimizer step.
+    """Condition number of weight matrices, at the end of each epoch and after some optimizer steps.
 
     A parameter (C, ...) is taken as the matrix (C, rest); one with fewer than two dimensions has no value.
 
@@ -32,8 +32,9 @@ class ParameterCond(ParameterNumbersLens):
         Start with a logarithmic axis.
     aggregation_method : str
         Aggregation over the measurements of an epoch.
-    every : int
-        Steps from one measurement to the next; singular values take time.
+    every : int or "auto", optional
+        Steps from one measurement to the next; by default 50, or more if the inspector's budget says so, since singular
+        values take time. A number is kept whatever it costs, and ``"auto"`` is as often as the budget allows.
 
     Raises
     ------
@@ -41,13 +42,15 @@ class ParameterCond(ParameterNumbersLens):
         For an unknown aggregation, without parameters, or for `every` below 1.
     """
 
+    least_stride = 50
+
     def __init__(
         self,
         inplace: bool = True,
         parameters: str | Iterable[str] = "weight",
         log_scale: bool = True,
         aggregation_method: str = "mean",
-        every: Stride = 50,
+        every: Stride = None,
     ) -> None:
         super().__init__(
             lambda: ParameterCondPreprocessor([], inplace),

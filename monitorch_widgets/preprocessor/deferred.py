@@ -96,6 +96,10 @@ class StepBuffer:
     step : int
         Number of finished optimizer steps: what is pushed while training belongs to this step, what is pushed
         during evaluation to the one before.
+    begun : int
+        The newest step in which the model, or a loss, has run forward in training, as far as that is followed.
+    evaluated : int
+        The same for evaluation, -1 after a pass in training.
     ear : Ear
         Whose callback is running.
     on_fault : callable
@@ -115,6 +119,7 @@ class StepBuffer:
 
     def __init__(self) -> None:
         self.step = 0
+        self.begun = self.evaluated = -1
         self.ear = Ear()
         self.on_fault: Callable[[object, Exception], None] = _raise
         self.finished_s = 0.0
@@ -145,8 +150,18 @@ class StepBuffer:
         steps = (entry.step for entry in self._entries() if entry.step != WITHDRAWN)
         return min([self._evaluated, *steps])
 
+    def note_pass(self, training: bool) -> None:
+        """Note that the model, or a loss, runs forward."""
+        if training:
+            self.begun, self.evaluated = self.step, -1
+        else:
+            self.evaluated = self.step
+
     def push(self, material: Any, taker: Taker, names: Sequence[str], *, evaluation: bool = False) -> None:
-        """Keep a tensor, or a tuple of such on one device, until a later flush; nobody else may change them."""
+        """Keep a tensor, a tuple of such on one device, or a number until a later flush; nobody else may change them.
+
+        Numbers are readings as they are, and take no part in a transfer.
+        """
         step = self._evaluated if evaluation else self.step
         self.pushes += 1
         self._waiting.append(_Entry(material, taker, names, step, self.ear, evaluation, self.pushes))
@@ -171,8 +186,11 @@ class StepBuffer:
         """Start one copy per device, and deliver what has arrived; all of it if `wait`."""
         self._room = ROOM
         waiting, self._waiting = self._waiting, []  # an interrupt in between loses numbers rather than doubling them
-        for groups in _by_device(waiting):  # withdrawn ones too: what counts passes in a row has seen them
-            self._launch(groups)
+        for device, groups in _by_device(waiting).items():  # withdrawn ones too: what counts passes has seen them
+            if device is None:
+                self._hand_over(groups)
+            else:
+                self._launch(groups)
         while self._flying and (wait or self._flying[0][1] is None or self._flying[0][1].query()):
             self._land(*self._flying.pop(0))
 
@@ -193,6 +211,20 @@ class StepBuffer:
                 self.transfers += 1
                 self._flying.append((host, event, [group for group, _ in ready]))
 
+    def _hand_over(self, groups: list[_Group]) -> None:
+        """Deliver numbers, which are on the host already."""
+        for group in groups:
+            began = perf_counter()
+            group.rows = len(group.entries)
+            group.ear.rows += group.rows
+            self._deliver(group, np.array([[entry.material] for entry in group.entries], np.float64))
+            self._note(group, perf_counter() - began)
+
+    def _note(self, group: _Group, took_s: float) -> None:
+        group.ear.spent_s += took_s
+        group.ear.finished_s += took_s
+        self.finished_s += took_s
+
     def _finished(self, group: _Group) -> Tensor | None:
         began = perf_counter()
         entries = group.entries
@@ -204,10 +236,8 @@ class StepBuffer:
         for entry in entries:
             entry.material = None  # lets the device's memory go
         group.rows, group.size = len(numbers), numbers.numel()
-        took_s = perf_counter() - began
-        group.ear.spent_s += took_s
         group.ear.rows += group.rows
-        self.finished_s += took_s
+        self._note(group, perf_counter() - began)
         return numbers
 
     def _land(self, host: Tensor, event: Any, groups: list[_Group]) -> None:
@@ -232,17 +262,17 @@ class StepBuffer:
             self.on_fault(group.ear.lens, error)
 
 
-def _by_device(entries: list[_Entry]) -> list[list[_Group]]:
-    """The entries by device, and for each device by who takes them, in the order that they came."""
-    devices: dict[torch.device, dict[int, _Group]] = {}
+def _by_device(entries: list[_Entry]) -> dict[torch.device | None, list[_Group]]:
+    """The entries by device, None for numbers, and for each by who takes them, in the order that they came."""
+    devices: dict[torch.device | None, dict[int, _Group]] = {}
     for entry in entries:
         first = entry.material[0] if isinstance(entry.material, tuple) else entry.material
-        groups = devices.setdefault(first.device, {})
+        groups = devices.setdefault(None if isinstance(first, float) else first.device, {})
         group = groups.get(id(entry.taker))
         if group is None:
             group = groups[id(entry.taker)] = _Group(entry.taker, [])
         group.entries.append(entry)
-    return [list(groups.values()) for groups in devices.values()]
+    return {device: list(groups.values()) for device, groups in devices.items()}
 
 
 def _to_host(numbers: Tensor) -> tuple[Tensor, Any]:

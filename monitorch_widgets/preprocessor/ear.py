@@ -20,19 +20,21 @@ class Ear:
     always : bool
         Whether it listens to every step, whatever the others do.
     spent_s : float
-        Seconds that its callbacks have taken so far, on the host.
+        Seconds that it has taken so far, on the host.
+    finished_s : float
+        Those of them that went into readings, after its callbacks.
     rows : int
         Readings that have come of it so far.
     """
 
-    __slots__ = ("always", "lens", "muted", "on", "rows", "spent_s")
+    __slots__ = ("always", "finished_s", "lens", "muted", "on", "rows", "spent_s")
 
     def __init__(self, lens: object = None) -> None:
         self.lens = lens
         self.on = True
         self.muted = False
         self.always = False
-        self.spent_s = 0.0
+        self.spent_s = self.finished_s = 0.0
         self.rows = 0
 
     def __repr__(self) -> str:

@@ -76,10 +76,12 @@ class LossModule(DeferredPreprocessor, AbstractForwardPreprocessor):
         super().__init__(1, inplace)
         self._evaluation_from_grad = evaluation_from_grad
         self._names = ("", "")
+        self._of_training, self._of_others = [""], [""]
 
     def set_loss_strs(self, train_loss_str: str, non_train_loss_str: str) -> None:
         """Set the names of the training loss and of the loss of validation or test in :attr:`value`."""
         self._names = (train_loss_str, non_train_loss_str)
+        self._of_training, self._of_others = [train_loss_str], [non_train_loss_str]
         self.reset()
 
     def reset(self) -> None:
@@ -100,6 +102,16 @@ class LossModule(DeferredPreprocessor, AbstractForwardPreprocessor):
                 f"expected a loss of one element; received shape {tuple(layer_output.shape)}. "
                 "Reduce it in the loss module (reduction='mean') or push it with push_loss()."
             )
-        training = is_training(module, self._evaluation_from_grad, self.buffer.grad_outside)
-        loss = wide(layer_output.detach()).reshape(1).clone()  # the loop may go on with its own, in place
-        self._push([self._names[0 if training else 1]], loss, evaluation=not training)
+        buffer = self.buffer
+        training = is_training(module, self._evaluation_from_grad, buffer.grad_outside)
+        buffer.note_pass(training)
+        buffer.push(
+            _kept(layer_output), self, self._of_training if training else self._of_others, evaluation=not training
+        )
+
+
+def _kept(loss: Tensor) -> Tensor | float:
+    """The number on the host, where that waits for nothing; a copy elsewhere, since the loop may go on with its own."""
+    if loss.is_cpu and type(loss) is Tensor and loss.is_floating_point():
+        return float(loss.item())
+    return wide(loss.detach()).reshape(1).clone()

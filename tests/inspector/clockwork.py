@@ -109,10 +109,17 @@ class Run:
         return (self.clockwork.now - began - bare_s) / bare_s
 
 
-def run(clockwork: Clockwork, lenses: Sequence[Any], takes_s: float = 0.01, hidden_s: float = 0.0, **more: Any) -> Run:
+def run(
+    clockwork: Clockwork,
+    lenses: Sequence[Any],
+    takes_s: float = 0.01,
+    hidden_s: float = 0.0,
+    strict: bool = True,
+    **more: Any,
+) -> Run:
     """A model that takes `takes_s` a step, watched."""
     model = Timed(clockwork, takes_s, hidden_s)
-    inspector = PyTorchInspector(list(lenses), module=model, visualizer="dummy", strict=True, **more)
+    inspector = PyTorchInspector(list(lenses), module=model, visualizer="dummy", strict=strict, **more)
     return Run(clockwork, model, inspector, torch.optim.SGD(model.parameters(), lr=0.0))
 
 

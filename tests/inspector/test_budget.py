@@ -45,9 +45,16 @@ def test_a_lens_that_costs_next_to_nothing_listens_to_every_step(clockwork: Cloc
 
 
 def test_it_starts_careful(clockwork: Clockwork) -> None:
-    training = run(clockwork, [Costly(clockwork, 10 * MS)], 10 * MS)
-    training.steps(19)
+    training = run(clockwork, [Costly(clockwork, 1000 * MS)], 10 * MS)
+    training.steps(200)
     assert read(training.inspector) == [0]  # and not again before what that took is saved up
+
+
+def test_the_first_readings_come_early(clockwork: Clockwork) -> None:
+    training = run(clockwork, [Costly(clockwork, 1 * MS)], 1 * MS)
+    training.steps(200)
+    assert len(read(training.inspector)) >= 12
+    assert training.steps(1000) <= 0.05
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.05, 0.3])
