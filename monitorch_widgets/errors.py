@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class MonitorchError(Exception):
@@ -87,9 +88,19 @@ def unknown_name(kind: str, got: object, valid: Iterable[str]) -> str:
     """
     names = list(valid)
     article = "an" if kind[:1] in "aeiou" else "a"
-    near = difflib.get_close_matches(str(got), names, n=1, cutoff=0.4)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"expected {article} {kind} among {', '.join(map(repr, names))}; received {got!r}.{hint}"
+    return f"expected {article} {kind} among {', '.join(map(repr, names))}; received {got!r}.{nearest(got, names)}"
+
+
+def nearest(got: object, valid: Iterable[str]) -> str:
+    """A question that names the valid name nearest to what came, to be put behind a message; empty if none is near.
+
+    Examples
+    --------
+    >>> nearest("convv1", ["conv1", "fc"])
+    " Did you mean 'conv1'?"
+    """
+    near = difflib.get_close_matches(str(got), list(valid), n=1, cutoff=0.4)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def check_choice(kind: str, got: object, valid: Iterable[str]) -> str:
@@ -110,8 +121,8 @@ def checked_count(argument: str, value: object, remedy: str) -> int:
         ...
     monitorch_widgets.errors.ArgumentError: expected dead_window to be at least 1; received 0. 50 is a good start.
     """
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, Integral) or isinstance(value, bool):
         raise ArgumentTypeError(f"expected {argument} to be an integer of at least 1; received {value!r}. {remedy}")
     if value < 1:
         raise ArgumentError(f"expected {argument} to be at least 1; received {value}. {remedy}")
-    return value
+    return int(value)

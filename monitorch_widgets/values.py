@@ -156,8 +156,9 @@ class Event:
     Attributes
     ----------
     kind : str
-        ``"skipped"`` (gradients that no step was made of), ``"model"`` (modules were added or replaced) or
-        ``"command"`` (something was asked for and done, in the panel or from Python).
+        ``"skipped"`` (gradients that no step was made of), ``"model"`` (modules were added or replaced),
+        ``"command"`` (something was asked for and done, in the panel or from Python) or ``"error"`` (an error or an
+        interrupt ended the run).
     step : int
         Number of finished optimizer steps when it first happened.
     last_step : int
@@ -240,19 +241,20 @@ class Overhead:
     def __repr__(self) -> str:
         """The same as a table."""
         kept = "" if self.max_fraction is None else f", kept under {self.max_fraction:.1%}"
-        rows = [f"{'':28}{'listens':>20}{'ms each':>10}{'of training':>13}", *map(_row, self.costs)]
-        return "\n".join([f"costs {_percent(self.fraction)} of the training time{kept}", *rows])
+        cells = [("", "listens", "ms each", "of training"), *map(_cells, self.costs)]
+        widths = [max(map(len, column)) + 2 for column in zip(*cells, strict=True)]
+        rows = [first.ljust(widths[0]) + "".join(map(str.rjust, others, widths[1:])) for first, *others in cells]
+        known = not math.isnan(self.fraction)
+        words = f"costs {self.fraction:.1%} of the training time{kept}" if known else f"costs not measured yet{kept}"
+        return "\n".join([words, *rows])
 
 
-def _row(cost: Cost) -> str:
+def _cells(cost: Cost) -> tuple[str, str, str, str]:
     often = {0: "", 1: "every step"}.get(cost.every_steps, f"every {cost.every_steps} steps")
     listens = f"{often}, in pairs" if cost.pairs else often
     once = "" if math.isnan(cost.once_s) else f"{cost.once_s * 1e3:.3f}"
-    return f"{cost.name:28}{listens:>20}{once:>10}{_percent(cost.fraction):>13}"
-
-
-def _percent(fraction: float) -> str:
-    return "not measured yet" if math.isnan(fraction) else f"{fraction:.1%}"
+    share = "" if math.isnan(cost.fraction) else f"{cost.fraction:.1%}"
+    return cost.name, listens, once, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +295,7 @@ class LearningRate:
     group : int
         Place of the group in the optimizer.
     value : float
-        The learning rate now.
+        The learning rate now; NaN where it is a tensor on a device, which is not waited for.
     """
 
     optimizer: int

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, CommandRefused, checked_count, unknown_name
+from monitorch_widgets.errors import ArgumentTypeError, CommandRefused, MonitorchError, check_choice, checked_count
 
 from .control import Command
 
@@ -36,7 +37,7 @@ def _step_epoch(inspector: PyTorchInspector) -> str:
 
 
 def _stop(inspector: PyTorchInspector) -> str:
-    if not inspector._control.running:
+    if not (inspector._control.running or inspector._control.in_background):
         raise CommandRefused("nothing trains now, so there is nothing to stop")
     inspector._control.stop()
     return "stopped"
@@ -57,14 +58,14 @@ FROM_PAGE: dict[str, Action] = {
     "step_epoch": _step_epoch,
     "stop": _stop,
     "scale_lr": _scale_lr,
-    "add": lambda inspector, **given: inspector._changes.add_from_page(**given),
+    "add": lambda inspector, name, arguments=None: inspector._changes.add_from_page(name, arguments),
     "remove": lambda inspector, tag: inspector._changes.remove(tag),
     "set": lambda inspector, tag, arguments: inspector._changes.set_from_page(tag, arguments),
     "watch": lambda inspector, name: inspector._changes.watch_registered(name),
-    "watch_text": lambda inspector, **given: inspector._changes.watch_text(**given),
+    "watch_text": lambda inspector, text, name=None: inspector._changes.watch_text(text, name),
     "collect": lambda inspector, patterns: inspector._changes.collect(patterns),
     "depth": lambda inspector, depth: inspector._changes.depth(depth),
-    "every": lambda inspector, **given: inspector._changes.every(**given),
+    "every": lambda inspector, every, tag=None: inspector._changes.every(every, tag),
     "budget": lambda inspector, max_overhead: inspector._changes.budget(max_overhead),
     "log_every": lambda inspector, steps: inspector._changes.log_every(steps),
 }
@@ -90,12 +91,19 @@ def carry_out(inspector: PyTorchInspector, command: Command) -> str:
         For what can't be done, with the reason.
     """
     actions = COMMANDS[command.origin]
-    if command.name not in actions:
-        raise ArgumentError(unknown_name("command", command.name, actions))
+    action = actions[check_choice("command", command.name, actions)]
     try:
-        return actions[command.name](inspector, **command.arguments)
+        inspect.signature(action).bind(inspector, **command.arguments)
     except TypeError as error:
-        raise ArgumentTypeError(f"{command.name}: {error}") from error
+        raise ArgumentTypeError(f"{command.name}: {error}") from None
+    try:
+        return action(inspector, **command.arguments)
+    except MonitorchError:
+        raise
+    except Exception as error:
+        if inspector.strict:
+            raise
+        raise CommandRefused(f"{command.name} failed: {type(error).__name__}: {error}") from error
 
 
 def made(content: Mapping[str, Any]) -> Command:

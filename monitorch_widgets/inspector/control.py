@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from monitorch_widgets.errors import CommandRefused, MonitorchError, TrainingStopped
 from monitorch_widgets.gatherer.gate import Gate
 
+TOO_LATE = "the loop has ended"
+OF_LOOP = ("pause", "resume", "step", "step_epoch", "stop")  # commands that mean nothing once it has ended
 _LOOK_S = 0.25  # in a hold, between two looks at what else there is to do
 
 
@@ -56,8 +59,8 @@ class Loop(Protocol):
     def released(self) -> None:
         """Show that it goes on."""
 
-    def over(self) -> None:
-        """Show that it has ended."""
+    def over(self, error: BaseException | None = None) -> None:
+        """Show that it has ended, maybe by an error."""
 
 
 class Control:
@@ -79,12 +82,16 @@ class Control:
         Brings messages that wait in the kernel; called at each boundary.
     wait : callable or None
         ``wait(seconds)`` sleeps until a message comes, where messages reach a busy kernel.
+    shield : callable
+        Makes a context in which an interrupt waits, so that it tears no change.
     paused : bool
         Whether the loop is to be held at the next boundary.
     holding : bool
         Whether it is held now.
     stopping : bool
         Whether it is to end at the next boundary.
+    ends_itself : bool
+        Whether the loop looks at each item whether it shall go on.
     thread : int or None
         The thread of its own in which it runs, if it does.
     changed : threading.Event
@@ -103,10 +110,12 @@ class Control:
         self._armed: int | None = None  # passes of the gate when the loop should have been held at the next one
         self.hear: Callable[[], object] = bool
         self.wait: Callable[[float], object] | None = None
+        self.shield: Callable[[], AbstractContextManager[object]] = nullcontext
         self.reach = ""
         self.changed = threading.Event()
         self.paused = self.stopping = self.holding = False
         self.thread: int | None = None
+        self.ends_itself = False
         self._steps_left = 0
         self._until_epoch = False
 
@@ -114,13 +123,15 @@ class Control:
 
     def submit(self, command: Command) -> None:
         """Take a command, from any thread; errors of those that are applied at once come out of here."""
-        if self._loop.running:
+        if self._loop.running or self.in_background:
             self._queue.append(command)
             self.call()
             if threading.current_thread() is threading.main_thread() and not self.in_background:
                 self._close()  # the loop's own thread: the boundary may be right here
         else:
             self._carry_out(command, aloud=command.origin == "python")
+            if self.paused:
+                self._close()  # the loop that comes is held before its first step
 
     def call(self) -> None:
         """Have the next boundary look at what there is to do; from any thread."""
@@ -175,10 +186,20 @@ class Control:
         self.call()
 
     def reset(self) -> None:
-        """Forget what was asked of the loop: it is over."""
+        """Forget what was asked of the loop: it is over. What came too late for a boundary is done now, or refused."""
         self._forget()
         self.stopping = False
         self._open()
+        while self._queue:
+            command = self._queue.popleft()
+            if command.name in OF_LOOP:
+                self._loop.told(command, TOO_LATE, True)
+            else:
+                self._carry_out(command, aloud=False)
+
+    def stand(self) -> None:
+        """Stay at the gate from now on, so that one is heard in an evaluation too."""
+        self._loop.close()
 
     def _close(self) -> None:
         self._closed = True
@@ -189,10 +210,10 @@ class Control:
             self._closed = False
             self._loop.open()
 
-    def loop_over(self) -> None:
+    def loop_over(self, error: BaseException | None = None) -> None:
         """The loop has ended, in its thread."""
+        self._loop.over(error)
         self.reset()
-        self._loop.over()
 
     def _forget(self) -> None:
         self.paused, self._steps_left, self._until_epoch, self._armed = False, 0, False, None
@@ -235,18 +256,22 @@ class Control:
 
     def between(self) -> None:
         """The loop comes to its next item: look whether it shall go on."""
+        if self._gate.called and not self._loop.in_step:
+            self.hear()
         if self._queue and not self._loop.in_step:
             self._drain()
 
     def at_gate(self, training: bool) -> None:
         """A forward pass is about to begin: the first one of a step, another one of it, or one of an evaluation."""
+        if self.holding or self.is_elsewhere:
+            return  # somebody looks at the model meanwhile
         self._gate.called = False
         self.hear()
         between = self._armed is not None or not self._loop.in_step
         if between:
             self._drain()
         self._gate.called = bool(self._queue or self._steps_left or self.paused or self.stopping)
-        if between and (self.paused or (self.stopping and training)):
+        if between and (self.paused or (self.stopping and training and not self.ends_itself)):
             self._hold()
 
     def _hold(self) -> None:
@@ -254,8 +279,9 @@ class Control:
         self._armed = None
         if self.paused and not self.stopping:
             self._sit()
-        if self.stopping:
+        if self.stopping and not self.ends_itself:
             self.reset()
+            self._loop.over()
             raise TrainingStopped
 
     def _sit(self) -> None:
@@ -287,7 +313,12 @@ class Control:
     @property
     def is_held(self) -> bool:
         """Whether the loop is held and nothing is on its way that might let it go on."""
-        return not self._queue and not self._draining and self.holding and self.paused
+        return not self.has_waiting and self.holding and self.paused
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether something was asked for that is not done yet."""
+        return bool(self._queue) or self._draining
 
     def _drain(self) -> None:
         self._draining = True
@@ -299,7 +330,8 @@ class Control:
 
     def _carry_out(self, command: Command, *, aloud: bool) -> None:
         try:
-            words = self._loop.apply(command)
+            with self.shield():
+                words = self._loop.apply(command)
         except MonitorchError as error:
             self._loop.told(command, str(error), True)
             if aloud:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from monitorch_widgets.errors import ArgumentError, MonitorchError, unknown_name
-from monitorch_widgets.lens import AbstractLens
+from monitorch_widgets.lens import AbstractLens, Expression
+from monitorch_widgets.lens.expression import checked_name
 from monitorch_widgets.values import CommandRecord
 
+from .arguments import checked_switch
 from .commands import made
 from .control import Command, Control
 from .instrument import Changes
@@ -49,9 +51,12 @@ class Controls:
 
     def connect(self, inbox: Inbox) -> None:
         """Hear at each boundary what waits in a kernel's inbox; a visualizer calls this."""
-        self._control.hear, self._control.reach = inbox.pump, inbox.reach
+        from monitorch_widgets.transport import Shield  # a later room
+
+        self._control.hear, self._control.reach, self._control.shield = inbox.pump, inbox.reach, Shield
         self._control.wait = None if inbox.mode == "none" else inbox.wait
         inbox.call(self._control.call)
+        self._control.stand()
 
     def command(self, content: Mapping[str, Any]) -> None:
         """Take what a page sent; what can't be done is told there, and raises nothing."""
@@ -160,12 +165,12 @@ class Controls:
         function : callable
             As for :meth:`watch`.
         """
-        self._changes.functions[name] = function
+        self._changes.functions[Expression(function, checked_name(name)).tag] = function
         self._changes.renew()
 
     def allow_text(self, allow: bool = True) -> None:
         """Let text that is typed in the panel run as Python, in this kernel and with your rights. Off at first."""
-        self._changes.text = allow
+        self._changes.text = checked_switch("allow", allow)
         self._changes.renew()
 
     def set(self, **settings: Any) -> None:
@@ -192,6 +197,8 @@ class Controls:
         for name in settings:
             if name not in _ARGUMENTS:
                 raise ArgumentError(unknown_name("setting", name, _ARGUMENTS))
+        for name, value in settings.items():  # all of them, or none
+            self._changes.check(_ARGUMENTS[name][0], value)
         for name, value in settings.items():
             command, argument = _ARGUMENTS[name]
             self._ask(command, **{argument: value})

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import warnings
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
-from time import monotonic, perf_counter
+from collections.abc import Callable, Iterable, Iterator
+from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -18,7 +15,6 @@ from monitorch_widgets.errors import NotAttachedError, NotWatched
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.history import History
 from monitorch_widgets.lens import AbstractLens, LossMetrics
-from monitorch_widgets.lens.settings import changed
 from monitorch_widgets.preprocessor import ExplicitCall
 from monitorch_widgets.values import ChartSpec, ModuleInfo, Overhead, Status
 
@@ -39,7 +35,7 @@ from .attachment import Attachment
 from .clock import Clock
 from .control import Control
 from .controls import Controls
-from .events import Events
+from .events import Events, ended_by
 from .faults import Faults
 from .instrument import Changes
 from .learning_rates import LearningRates
@@ -47,6 +43,7 @@ from .loop import TrainingLoop
 from .modules import told_changes
 from .namesakes import Namesakes, note_attached, take_over
 from .record import EpochRecord
+from .rewiring import Rewiring
 from .schedule import Every, Schedule
 from .step_log import StepLog
 from .watch import Watch
@@ -177,7 +174,6 @@ class PyTorchInspector(Controls):
         self._due_s = 0.0
         self._refreshing = False
         self._attachment = self._wired()
-        self._before_step: dict[str, bool] = {}
         self._told_of_lens = False
         self._changes_told: tuple[list[str], list[str]] = ([], [])
         self._call_preprocessor = ExplicitCall(
@@ -187,7 +183,8 @@ class PyTorchInspector(Controls):
         self._call_preprocessor.listener = self._pushed
         self.visualizer = made_visualizer(visualizer if self.is_main_process else "dummy")
         self._record = cast("AbstractVisualizer", EpochRecord(self._history, self.visualizer))
-        self._introduce(self.lenses)
+        self._rewiring = Rewiring(self)
+        self._rewiring.introduce(self.lenses)
         self._declare()
         self._columns_shown = self._history.columns
         self.visualizer.bind(self)
@@ -228,6 +225,8 @@ class PyTorchInspector(Controls):
             note_attached(self)
             self._rates.clear()
             self.state.hooks.gate.watch([self._watch.model or module, module])
+            if self.visualizer.live:
+                self._control.stand()
             if self.state.buffer.step:
                 self._events.add("model", self.state.buffer.step, f"From here on a {self.title} is watched.")
             self._show_layout()
@@ -305,7 +304,7 @@ class PyTorchInspector(Controls):
         self._clock.finish_step()
         self._rates.saw(optimizer)
         idle = self._schedule.step_over(optimizer)
-        if monotonic() >= self._due_s:
+        if perf_counter() >= self._due_s:
             self._stepped = True
             self._bring_up_to_date()
         self._stepped = self._stepped or self.state.hooks.gate.called
@@ -327,7 +326,7 @@ class PyTorchInspector(Controls):
             self._schedule.meter.note_page(perf_counter() - began)
         finally:
             self._refreshing = False
-        self._due_s = monotonic() + (_DUE_S if self.visualizer.live else _NOT_SHOWN_S)
+        self._due_s = perf_counter() + (_DUE_S if self.visualizer.live else _NOT_SHOWN_S)
 
     def tick_batch(self) -> None:
         """Say that a step was made, in a loop whose steps cannot be seen: one without an optimizer.
@@ -396,22 +395,20 @@ class PyTorchInspector(Controls):
         self._call_preprocessor.push_loss(value, train=train, running=running)
 
     def _pushed(self, name: str, value: float) -> None:
-        if self.state.hooks.own.on:  # what is pushed at other steps comes at the same place of the loop
-            self._before_step[name] = self.state.in_step or self.state.passes.begun
+        self._schedule.sees_push()
         takers = [lens for lens in self.lenses if isinstance(lens, LossMetrics)]
         if not takers and not self._told_of_lens:
             self._told_of_lens = True
             words = f"{name!r} was pushed, and no lens takes it: add LossMetrics() to the lenses of the inspector."
             warnings.warn(words, NotWatched, stacklevel=4)
+        evaluation = not self.state.step_begun
+        step = max(self.state.buffer.step - evaluation, 0)
         for lens in takers:
             tag = lens.note_metric(name)
+            if not lens.takes(name, step):
+                continue
             self.state.buffer.ear = self.state.hooks.ear_of(lens)  # not that of the lens whose callback ran last
-            self.state.buffer.push(
-                torch.tensor([value], dtype=torch.float64, device="cpu"),
-                self._arrivals.pushed(tag),
-                (name,),
-                evaluation=not self._before_step.get(name),
-            )
+            self.state.buffer.push(float(value), self._arrivals.pushed(tag), (name,), evaluation=evaluation)
 
     # ------------------------------------------------------------------ epochs
 
@@ -426,6 +423,7 @@ class PyTorchInspector(Controls):
         epoch = checked_epoch(epoch)
         self._namesakes.step_aside(self)
         self._settle()
+        began = perf_counter()
         if self.state.is_active:
             self._finish_epoch()
         self._clock.finish_epoch()
@@ -437,9 +435,10 @@ class PyTorchInspector(Controls):
             self.state.counter = epoch
         self.state.hooks.skip(0, None, until=0.0)
         self._schedule.again()
-        self._control.epoch_over()
         with self._faults.border(None):
             self.visualizer.refresh(force=True)
+        self._schedule.meter.note_page(perf_counter() - began)
+        self._control.epoch_over()
 
     tick = tick_epoch
 
@@ -481,7 +480,7 @@ class PyTorchInspector(Controls):
         5
         """
         if self._iterating:
-            yield from self._until_stopped(iterable)
+            yield from self._batches(iterable)
             return
         self._iterating = True
         try:
@@ -491,8 +490,16 @@ class PyTorchInspector(Controls):
                     self.tick_epoch()
         finally:
             self._iterating = False
+            self._control.stopping = False  # the loop that it was meant for is left
         self._control.reset()
         self._cell_ended()
+
+    def _batches(self, iterable: Iterable[T]) -> Iterator[T]:
+        self._control.ends_itself = True
+        try:
+            yield from self._until_stopped(iterable)
+        finally:
+            self._control.ends_itself = False
 
     def _until_stopped(self, iterable: Iterable[T]) -> Iterator[T]:
         for item in iterable:
@@ -601,71 +608,17 @@ class PyTorchInspector(Controls):
         bundle = self.visualizer.mimebundle(include=include, exclude=exclude, **kwargs)
         return {"text/plain": repr(self)} if bundle is None else bundle
 
-    def _cell_ended(self) -> None:
-        """The cell that trained has ended: bring everything to the page once."""
+    def _cell_ended(self, error: BaseException | None = None) -> None:
+        """The cell that trained has ended, maybe by an error: bring everything to the page once."""
         self._namesakes.step_aside(self)
         if self._control.running and not self._control.in_background:
             self._control.reset()
             self._settle()
+            if error is not None:
+                self._events.add("error", self.state.buffer.step, ended_by(error))
             self._clock.stop("finished")
             self.state.hooks.skip(0, None, until=0.0)
             self.visualizer.finish()
-
-    # ------------------------------------------------------------------ changes while it watches
-
-    def _change_lenses(self, lenses: list[AbstractLens]) -> None:
-        """Watch with these lenses, the same or others."""
-        self._settle()
-        new = [lens for lens in lenses if not any(lens is other for other in self.lenses)]
-        for lens in self.lenses:
-            if not any(lens is other for other in lenses):
-                with self._faults.border(lens):
-                    lens.detach_from_module()
-                self._faults.forgive(lens)
-        self.lenses[:] = lenses  # the same list: others hold it too
-        self._introduce(new)
-        self._rewire()
-
-    def _replace_lens(self, lens: AbstractLens, fresh: AbstractLens) -> None:
-        """Make a lens what `fresh` is."""
-        self._settle()
-        with self._faults.border(lens):
-            lens.detach_from_module()
-        self._faults.forgive(lens)
-        lens.become(fresh)
-        self._introduce([lens])
-        self._rewire()
-
-    def _change_watched(self, **how: Any) -> None:
-        """Watch other modules."""
-        self._settle()
-        self.depth = how.get("depth", self.depth)
-        self._watch.choose(**how)
-        self._rewire()
-
-    def _change_schedule(self, *, every: Every | None = None, max_overhead: float | None = None) -> None:
-        """Listen at other steps."""
-        self.max_overhead = self.max_overhead if max_overhead is None else max_overhead
-        self._schedule.change(self._schedule.every if every is None else every, self.max_overhead)
-        self._changes.renew()
-        self.visualizer.attached()
-
-    def _introduce(self, lenses: list[AbstractLens]) -> None:
-        take_over(lenses, self)
-        for lens in lenses:
-            lens.change = partial(_ask_to_change, weakref.ref(self), weakref.ref(lens))
-            lens.register_foreign_preprocessor(self._call_preprocessor, self.state)
-            lens.introduce_tags(self._record)
-
-    def _rewire(self) -> None:
-        """Let the lenses listen to the model as they are now."""
-        model = self._watch.model if self.state.attached else None
-        if model is not None:
-            self._attachment.renew(model)
-            self._schedule.renew()
-        self._changes.renew()
-        self._declare()
-        self._show_layout()
 
     def _declare(self) -> None:
         for lens in self.lenses:
@@ -676,14 +629,3 @@ class PyTorchInspector(Controls):
         """Tell the visualizer which panels and series there are."""
         self._columns_shown = self._history.columns
         self.visualizer.attached()
-
-
-def _ask_to_change(
-    inspector: weakref.ref[PyTorchInspector], lens: weakref.ref[AbstractLens], changes: Mapping[str, Any]
-) -> None:
-    """Have the inspector of a lens change it; without one it changes at once."""
-    user, used = inspector(), lens()
-    if used is not None and user is not None and any(used is other for other in user.lenses):
-        user._ask("set", lens=used, changes=changes)
-    elif used is not None:
-        used.become(changed(used, changes))

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, CommandRefused, checked_count, unknown_name
-from monitorch_widgets.lens import AbstractLens
-from monitorch_widgets.lens.expression import Expression
+from monitorch_widgets.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    CommandRefused,
+    MonitorchError,
+    check_choice,
+    checked_count,
+    nearest,
+)
+from monitorch_widgets.lens import AbstractLens, LossMetrics
+from monitorch_widgets.lens.expression import Expression, function_of
 from monitorch_widgets.lens.settings import arguments_of, changed, classes_of, from_page, settings_of
 from monitorch_widgets.values import Instrument, LensInfo
 
 from .arguments import checked_depth, checked_every, checked_lenses, checked_overhead
+from .modules import matches
 from .offered import OFFERED
 
 if TYPE_CHECKING:
@@ -40,42 +50,50 @@ class Changes:
         inspector = self._inspector
         checked_lenses([*inspector.lenses, lens])
         self._check_tags(lens, others=inspector.lenses)
-        inspector._change_lenses([*inspector.lenses, lens])
+        self._thin(lens)
+        inspector._rewiring.take_lenses([*inspector.lenses, lens])
         return f"added {_named(lens)}"
 
     def add_from_page(self, name: str, arguments: Mapping[str, Any] | None = None) -> str:
         """Add a lens by the name of its class."""
         kinds = {kind.__name__: kind for kind in OFFERED}
-        if name not in kinds:
-            raise ArgumentError(unknown_name("lens", name, kinds))
-        kind = kinds[name]
-        return self.add(kind(**from_page(kind, arguments or {}, self._model)))
+        kind = kinds[check_choice("lens", name, kinds)]
+        given = from_page(kind, {} if arguments is None else arguments, self._model)
+        with _constructor(kind):
+            lens = kind(**given)
+        return self.add(lens)
 
     def remove(self, tag: str) -> str:
         """Take away the lens that has a panel; what it has read stays in the history."""
         lens = self.lens_of(tag)
-        self._inspector._change_lenses([other for other in self._inspector.lenses if other is not lens])
+        self._inspector._rewiring.take_lenses([other for other in self._inspector.lenses if other is not lens])
         return f"removed {_named(lens)}"
 
     def set(self, lens: AbstractLens, changes: Mapping[str, Any]) -> str:
         """Give a lens other arguments."""
-        fresh = changed(lens, changes)
+        with _constructor(type(lens)):
+            fresh = changed(lens, changes)
+        self._thin(fresh)
         self._check_tags(fresh, others=[other for other in self._inspector.lenses if other is not lens])
-        self._inspector._replace_lens(lens, fresh)
+        self._inspector._rewiring.replace(lens, fresh)
         told = ", ".join(f"{name}={_shown(value)}" for name, value in changes.items())
         return f"{type(lens).__name__}: {told}"
 
     def set_from_page(self, tag: str, arguments: Mapping[str, Any]) -> str:
         """Give the lens that has a panel other arguments."""
         lens = self.lens_of(tag)
-        return self.set(lens, from_page(type(lens), arguments, self._model))
+        with _constructor(type(lens)):
+            now = arguments_of(lens)
+        return self.set(lens, from_page(type(lens), arguments, self._model, now))
 
     def lens_of(self, tag: str) -> AbstractLens:
         """The lens that has a panel."""
         lenses = {spec.tag: lens for lens in self._inspector.lenses for spec in lens.specs}
-        if tag not in lenses:
-            raise ArgumentError(unknown_name("tag", tag, lenses))
-        return lenses[tag]
+        return lenses[check_choice("tag", tag, lenses)]
+
+    def _thin(self, lens: AbstractLens) -> None:
+        if isinstance(lens, LossMetrics):
+            lens.log_every_n_steps = self._inspector.log_every_n_steps
 
     def _check_tags(self, lens: AbstractLens, others: Iterable[AbstractLens]) -> None:
         taken = {spec.tag for other in others for spec in other.specs}
@@ -93,13 +111,12 @@ class Changes:
         lens = Expression(function, name)
         rest = [other for other in self._inspector.lenses if not _is_expression(other, lens.tag)]
         self._check_tags(lens, others=rest)
-        self._inspector._change_lenses([*rest, lens])
+        self._inspector._rewiring.take_lenses([*rest, lens])
         return f"watching {lens.tag}"
 
     def watch_registered(self, name: str) -> str:
         """Show a function that was registered."""
-        if name not in self.functions:
-            raise ArgumentError(unknown_name("registered function", name, self.functions))
+        check_choice("registered function", name, self.functions)
         return self.watch(self.functions[name], name)
 
     def watch_text(self, text: str, name: str | None = None) -> str:
@@ -111,19 +128,28 @@ class Changes:
             )
         if not isinstance(text, str):
             raise ArgumentTypeError(f"expected the text of a function; received {text!r}")
-        return self.watch(_function_of(text), name or text)
+        return self.watch(function_of(text), name or text)
 
     # ------------------------------------------------------------------ modules and strides
 
     def collect(self, patterns: str | Iterable[str] | None) -> str:
         """Read only modules whose names match; None for all."""
         chosen = _checked_patterns(patterns)
-        self._inspector._change_watched(collected=chosen)
+        self._check_matches(chosen or ())
+        self._inspector._rewiring.take_modules(collected=chosen)
         return "collecting all modules" if chosen is None else f"collecting {', '.join(chosen) or 'no module'}"
+
+    def _check_matches(self, patterns: Iterable[str]) -> None:
+        names = [info.name for info in self._inspector._watch.infos]
+        for pattern in patterns:
+            if names and not any(matches(name, [pattern], self._inspector.module_name_prefix) for name in names):
+                raise ArgumentError(
+                    f"expected names of modules, or patterns; {pattern!r} matches none.{nearest(pattern, names)}"
+                )
 
     def depth(self, depth: int) -> str:
         """Let modules at another depth count as leaves."""
-        self._inspector._change_watched(depth=checked_depth(depth))
+        self._inspector._rewiring.take_modules(depth=checked_depth(depth))
         return f"depth {depth}"
 
     def every(self, every: Any, tag: str | None = None) -> str:
@@ -131,19 +157,34 @@ class Changes:
         if tag is not None:
             lens = self.lens_of(tag)
             return self.set(lens, {"every": every})
-        self._inspector._change_schedule(every=checked_every(every, self._inspector.lenses))
+        self._inspector._rewiring.take_schedule(every=checked_every(every, self._inspector.lenses))
         return f"every={every!r}"
 
     def budget(self, max_overhead: float) -> str:
         """Let watching take another fraction of the training time."""
-        self._inspector._change_schedule(max_overhead=checked_overhead(max_overhead))
+        self._inspector._rewiring.take_schedule(max_overhead=checked_overhead(max_overhead))
         return f"max_overhead={max_overhead:g}"
 
     def log_every(self, steps: int) -> str:
         """Read losses and metrics at every n-th step."""
-        self._inspector.log_every_n_steps = checked_count("log_every_n_steps", steps, "Use 1 for each step.")
+        checked = checked_count("log_every_n_steps", steps, "Use 1 for each step.")
+        self._inspector._settle()
+        self._inspector.log_every_n_steps = checked
+        for lens in self._inspector.lenses:
+            self._thin(lens)
         self.renew()
         return f"log_every_n_steps={steps}"
+
+    def check(self, command: str, value: Any) -> None:
+        """Raise what a command that takes one value would raise for it."""
+        checks: dict[str, Callable[[Any], object]] = {
+            "collect": _checked_patterns,
+            "depth": checked_depth,
+            "every": lambda every: checked_every(every, self._inspector.lenses),
+            "budget": checked_overhead,
+            "log_every": lambda steps: checked_count("log_every_n_steps", steps, "Use 1 for each step."),
+        }
+        checks[command](value)
 
     # ------------------------------------------------------------------ what is there
 
@@ -197,24 +238,19 @@ def _shown(value: object) -> str:
     return value.__name__ if isinstance(value, type) else repr(value)
 
 
+@contextlib.contextmanager
+def _constructor(kind: type[AbstractLens]) -> Iterator[None]:
+    """Around the making of a lens: whatever its constructor raises is a refusal, and no fault."""
+    try:
+        yield
+    except MonitorchError:
+        raise
+    except Exception as error:
+        raise ArgumentError(f"{kind.__name__} takes no such arguments: {type(error).__name__}: {error}") from error
+
+
 def _is_expression(lens: AbstractLens, tag: str) -> bool:
     return isinstance(lens, Expression) and lens.tag == tag
-
-
-def _function_of(text: str) -> Callable[..., Any]:
-    """A function out of an expression in `module`, `input`, `output`, or in `parameter` and `gradient`."""
-    names = ("parameter", "gradient") if "gradient" in text or "parameter" in text else ("module", "input", "output")
-    try:
-        function: Callable[..., Any] = eval(f"lambda {', '.join(names)}: ({text})", _namespace())
-    except SyntaxError as error:
-        raise ArgumentError(f"expected an expression in {', '.join(names)}; received {text!r}: {error.msg}") from None
-    return function
-
-
-def _namespace() -> dict[str, Any]:
-    import torch
-
-    return {"torch": torch}
 
 
 def _checked_patterns(patterns: object) -> tuple[str, ...] | None:

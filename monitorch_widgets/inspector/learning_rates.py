@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from numbers import Real
 
@@ -29,20 +30,20 @@ class LearningRates:
 
     def __init__(self) -> None:
         self._known: list[weakref.ref[Optimizer]] = []
-        self._newest: int = 0
+        self._newest: weakref.ref[Optimizer] | None = None
 
     def saw(self, optimizer: Optimizer | None) -> None:
         """Note that an optimizer has stepped the model."""
-        if optimizer is None or id(optimizer) == self._newest:
+        if optimizer is None or (self._newest is not None and self._newest() is optimizer):
             return
-        self._newest = id(optimizer)
+        self._newest = weakref.ref(optimizer)
         if not any(reference() is optimizer for reference in self._known):
             self._known = [reference for reference in self._known if reference() is not None][1 - _MOST :]
             self._known.append(weakref.ref(optimizer))
 
     def clear(self) -> None:
         """Forget the optimizers: another model is watched."""
-        self._known, self._newest = [], 0
+        self._known, self._newest = [], None
 
     @property
     def now(self) -> tuple[LearningRate, ...]:
@@ -83,18 +84,20 @@ class LearningRates:
 
 
 def _rate(group: dict[str, object]) -> float | None:
-    """Learning rate of a group; a tensor on a device is not waited for: it has no figure."""
+    """Learning rate of a group; a tensor on a device is not waited for: it has no figure (NaN)."""
     rate = group.get("lr")
     if isinstance(rate, Tensor):
-        return float(rate) if rate.device.type == "cpu" else None
+        return float(rate) if rate.device.type == "cpu" else math.nan
     return float(rate) if isinstance(rate, Real) else None
 
 
 def _scale(optimizer: Optimizer, rate: LearningRate, factor: float) -> str:
     group = optimizer.param_groups[rate.group]
-    if isinstance(group["lr"], Tensor):
+    shared = sum(other["lr"] is group["lr"] for other in optimizer.param_groups) > 1
+    if isinstance(group["lr"], Tensor) and not shared:  # torch gives all groups the same one
         group["lr"].mul_(factor)
     else:
         group["lr"] = group["lr"] * factor
     where = f" group {rate.group}" if len(optimizer.param_groups) > 1 else ""
-    return f"learning rate of {rate.kind}{where} {rate.value:g} → {rate.value * factor:g}"
+    told = f"x {factor:g}" if math.isnan(rate.value) else f"{rate.value:g} → {rate.value * factor:g}"
+    return f"learning rate of {rate.kind}{where} {told}"

@@ -9,7 +9,7 @@ from monitorch_widgets.errors import MonitorchWarning
 from monitorch_widgets.values import CommandRecord
 
 from .commands import carry_out
-from .control import Command
+from .control import TOO_LATE, Command
 
 if TYPE_CHECKING:
     from .inspector import PyTorchInspector
@@ -43,11 +43,13 @@ class TrainingLoop:
         inspector = self._inspector
         record = CommandRecord(command.name, command.origin, inspector.state.buffer.step, words, refused)
         inspector._history.commands.append(record)
-        if refused and command.origin == "python" and self.running:
+        if refused and command.origin == "python" and self.running and words != TOO_LATE:
             warnings.warn(f"{command.name} was refused: {words}", MonitorchWarning, stacklevel=2)
         elif not refused and command.name not in _SILENT and record.step:
             inspector._events.add("command", record.step, _sentence(words))
         inspector.visualizer.answer(command.number, record)
+        if not refused:
+            inspector.visualizer.refresh(force=True)  # what has changed is seen with the answer
 
     def close(self) -> None:
         """Stand before the model."""
@@ -64,17 +66,20 @@ class TrainingLoop:
         """Show that the loop is held, with everything that was read."""
         inspector = self._inspector
         if inspector._clock.state != "paused":
+            inspector._clock.go_on()  # held before its first pass, it has begun all the same
             inspector._clock.stop("paused")
             inspector._bring_up_to_date(whole=True)
+            inspector.visualizer.refresh(force=True)  # who clicked waits for it
         inspector.visualizer.refresh()
 
     def released(self) -> None:
         """Let the clock go on."""
         self._inspector._clock.go_on()
+        self._inspector.visualizer.refresh(force=True)
 
-    def over(self) -> None:
-        """The loop in the background has ended."""
-        self._inspector._cell_ended()
+    def over(self, error: BaseException | None = None) -> None:
+        """The loop has ended, maybe by an error."""
+        self._inspector._cell_ended(error)
 
 
 def _sentence(words: str) -> str:

@@ -91,10 +91,11 @@ def chosen(found: list[Place], patterns: Sequence[str] | None, prefix: str) -> l
     """
     if patterns is None:
         return found
-    return [place if _matches(place.name, patterns, prefix) else _left_out(place) for place in found]
+    return [place if matches(place.name, patterns, prefix) else _left_out(place) for place in found]
 
 
-def _matches(name: str, patterns: Sequence[str], prefix: str) -> bool:
+def matches(name: str, patterns: Sequence[str], prefix: str) -> bool:
+    """Whether one of the patterns stands for a name."""
     return any(name == p or name.startswith(p + prefix) or fnmatchcase(name, p) for p in patterns)
 
 

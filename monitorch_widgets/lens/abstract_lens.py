@@ -38,6 +38,9 @@ class AbstractLens(ABC):
     every: Stride = None
     """Listens to every n-th step; None leaves it to the inspector."""
 
+    least_stride: int = 1
+    """Steps from one listening to the next, at least, where nothing is said of :attr:`every` for this lens."""
+
     made_with: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     """Positional and keyword arguments that it was made with."""
 

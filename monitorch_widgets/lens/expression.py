@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -72,7 +73,7 @@ class Expression(GeometryLens):
     ) -> None:
         super().__init__(Aggregation.of("mean", "min-max"), log_scale)
         of_output = _takes(function) == 3
-        self.tag = _checked_name(name or getattr(function, "__name__", type(function).__name__))
+        self.tag = checked_name(name or getattr(function, "__name__", type(function).__name__))
         self.every = checked_lens_stride(every)
         self._include = (include,) if isinstance(include, type) else tuple(include)
         self._numbers = _OfOutput(function) if of_output else _OfGradient(function)
@@ -187,6 +188,37 @@ def _detached(value: Any) -> Any:
     return value.detach() if isinstance(value, Tensor) else value
 
 
+def function_of(text: str) -> Watched:
+    """A function out of an expression in `module`, `input` and `output`, or in `parameter` and `gradient`.
+
+    Raises
+    ------
+    ArgumentError
+        If the text is no single expression.
+
+    Examples
+    --------
+    >>> function_of("gradient.abs().max()")(None, torch.tensor([1.0, -2.0]))
+    tensor(2.)
+    """
+    text = text.strip()
+    try:
+        used = {node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)}
+        names = _OF_GRADIENT if used & {*_OF_GRADIENT} and not used & {*_OF_OUTPUT} else _OF_OUTPUT
+        function: Watched = eval(f"lambda {', '.join(names)}: (\n{text}\n)", {"torch": torch})
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        words = getattr(error, "msg", None) or str(error) or type(error).__name__
+        raise ArgumentError(
+            f"expected an expression in {', '.join(_OF_OUTPUT)} or in {', '.join(_OF_GRADIENT)}; "
+            f"received {text[:200]!r}: {words}"
+        ) from None
+    return function
+
+
+_OF_OUTPUT = ("module", "input", "output")
+_OF_GRADIENT = ("parameter", "gradient")
+
+
 def _takes(function: object) -> int:
     """How many arguments a function takes, 3 or 2."""
     if not callable(function):
@@ -207,7 +239,8 @@ def _takes(function: object) -> int:
 _HOW = "Write (module, input, output) -> number, or (parameter, gradient) -> number."
 
 
-def _checked_name(name: object) -> str:
+def checked_name(name: object) -> str:
+    """Return `name` if a panel can go by it."""
     if isinstance(name, str) and name.strip():
         return name
     raise ArgumentTypeError(f"expected name to be the title of the panel; received {name!r}")

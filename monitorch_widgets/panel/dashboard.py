@@ -315,9 +315,15 @@ class Dashboard(anywidget.AnyWidget):
         elif kind == "view" and isinstance(view, dict) and isinstance(view.get("seq"), int):
             self._adopt(view)
         elif kind == "whole":
-            self._torn = True  # the page has missed something: the next message is the whole state
+            self._send_again()
         elif kind == "command":
             self.on_command(content)
+
+    def _send_again(self) -> None:
+        """The page has missed something: the next message is the whole state; at once where nothing else sends one."""
+        self._torn = True
+        if self._subject.status().state in ("waiting", "finished", "detached"):
+            self.refresh(force=True)
 
     def answer(self, number: str, record: CommandRecord) -> None:
         """Tell the page what came of a command; `number` is what it knows it by."""

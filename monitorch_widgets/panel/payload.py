@@ -71,7 +71,7 @@ def _cost_content(cost: Cost) -> Json:
 
 def _records(items: Iterable[Any]) -> list[Json]:
     """Records without records in them as dictionaries; this runs ten times a second, where `asdict` is slow."""
-    return [{name: getattr(item, name) for name in item.__slots__} for item in items]
+    return [{name: _finite(getattr(item, name)) for name in item.__slots__} for item in items]
 
 
 def instrument_content(instrument: Instrument) -> Json:

@@ -15,6 +15,7 @@ import torch
 from monitorch_widgets.errors import CommandRefused, TrainingStopped
 from monitorch_widgets.inspector.control import Command, Control
 
+_SOON_S = 0.01
 _LOOK_S = 0.1  # between two looks while somebody waits in the main thread
 
 
@@ -71,7 +72,7 @@ class Run:
         finally:
             del self._call
             self._control.thread = None
-            self._control.loop_over()
+            self._control.loop_over(self.error)
             self._over.set()
 
     @property
@@ -104,7 +105,9 @@ class Run:
 
     def pause(self) -> None:
         """Hold the loop at the next boundary of a step; what was asked for is not waited for."""
-        self._control.submit(Command("pause"))
+        with contextlib.suppress(CommandRefused):  # it has just ended
+            if self.running:
+                self._control.submit(Command("pause"))
 
     def resume(self) -> None:
         """Let a held loop go on."""
@@ -134,14 +137,16 @@ class Run:
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Hold the loop between two steps while the block runs; nothing is held once the function has returned."""
-        held_before = self._control.holding
+        while self.running and self._control.has_waiting:  # a resume from before, perhaps
+            self._over.wait(_SOON_S)
+        held_before = self._control.is_held
         if not held_before:
             self.pause()
             self.wait_held()
         try:
             yield
         finally:
-            if not held_before and self.running:
+            if not held_before:
                 self.resume()
 
     def _wait(self, timeout_s: float | None) -> bool:

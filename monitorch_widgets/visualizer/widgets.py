@@ -102,11 +102,11 @@ class WidgetsVisualizer(AbstractVisualizer):
         if self._dashboard is None:
             inspector = self._bound()
             inspector.history  # noqa: B018  # brings what still waits on the device
+            inspector.connect(self._inbox)
             self._dashboard = Dashboard(self._subject(), view=self._view(), strict=getattr(inspector, "strict", False))
             self._share_budget(inspector, self._dashboard)
             self._dashboard.on_command = partial(_command, self._inspector)
             self._inbox.watch(self._dashboard.comm.comm_id)
-            inspector.connect(self._inbox)
         return self._dashboard
 
     def _share_budget(self, inspector: PyTorchInspector, dashboard: Dashboard) -> None:
@@ -270,7 +270,7 @@ def _at_cell_end(inspector: PyTorchInspector) -> weakref.finalize[..., PyTorchIn
     def ended(result: object = None) -> None:
         alive = reference()
         if alive is not None:
-            alive._cell_ended()
+            alive._cell_ended(getattr(result, "error_in_exec", None))
 
     def leave() -> None:
         if shell is not None and ended in shell.events.callbacks["post_run_cell"]:

@@ -16,11 +16,18 @@ from monitorch_widgets.lens.module_distinction import isactivation, isdropout, m
 from monitorch_widgets.visualizer import PrintVisualizer
 
 LOSS = nn.MSELoss()
+
+
+def largest(module: nn.Module, layer_input: object, output: torch.Tensor) -> torch.Tensor:
+    return output.abs().max()
+
+
 LENSES: dict[str, Callable[[], AbstractLens]] = {
     name: getattr(lenses, name)
     for name in lenses.__all__
-    if name not in ("AbstractLens", "register_kind", "LossMetrics")
+    if name not in ("AbstractLens", "register_kind", "LossMetrics", "Expression")
 }
+LENSES["Expression"] = lambda **given: lenses.Expression(largest, "Largest output", **given)
 LENSES["LossMetrics"] = lambda: lenses.LossMetrics(loss_fn=LOSS)
 
 
