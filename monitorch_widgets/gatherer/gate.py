@@ -54,6 +54,17 @@ class Gate:
             for key in _ours(module, hooks):
                 del module._forward_pre_hooks[key]
 
+    def is_closed(self, hooks: Hooks) -> bool:
+        """Whether the hooks are on."""
+        return any(_ours(module, hooks) for module in self._alive())
+
+    def ask(self, module: nn.Module, hooks: Hooks) -> None:
+        """Let the owner stop the pass of the model that is about to begin, if somebody has called."""
+        if not self.called or in_backward() or untouchable() or not hooks.worn.is_root(module):
+            return
+        self.passed += 1
+        self.on_pass(module.training and torch.is_grad_enabled())
+
     def _alive(self) -> list[nn.Module]:
         return [module for module in (reference() for reference in self._modules) if module is not None]
 

@@ -21,6 +21,7 @@ from .gate import Gate
 from .module_hooks import Subscription, hookable
 from .optimizer_hooks import StepReady, follow_optimizers, leave_optimizers
 from .passes import Passes, in_backward
+from .rest import Rest
 from .worn import Worn
 
 # Handles of owners that were forgotten without a detach, or detached within a step. Their hooks do nothing any more,
@@ -65,6 +66,8 @@ class Hooks:
         Called when an optimizer's step is over and its time is counted; what it raises ends the loop.
     gate : Gate
         Where the loop can be held and ended.
+    rest : Rest
+        Takes everything off the model until it is called again.
     closure : bool
         Whether the step that runs now computes gradients itself.
     skipped_at : list of float
@@ -84,6 +87,7 @@ class Hooks:
         self.on_returned: Callable[[], None] = _nobody
         self.on_boundary: Callable[[], None] = _nobody
         self.gate = Gate()
+        self.rest = Rest()
         self.closure = False
         self.spent_s = 0.0
         self._entered: float | None = None
@@ -310,6 +314,7 @@ class Hooks:
 
     def remove(self) -> None:
         """Take back every hook."""
+        self.rest.end()
         self.worn.remove(self)
         _take_back(self._last)
         _take_back(self._for_one_pass)

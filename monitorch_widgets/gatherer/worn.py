@@ -90,6 +90,12 @@ class Worn:
             self._now = wanted
             (self._put_on_root if own else self._take_off_root)()
 
+    def take_off(self) -> None:
+        """Take everything off until the next :meth:`change`."""
+        self._take_off(self._now)
+        self._now = _NOTHING
+        self._take_off_root()
+
     def _wanted(self) -> frozenset[int]:
         which = tuple(ear.on for ear, _ in self._keys.values())
         found = self._sets.get(which)

@@ -616,6 +616,7 @@ class PyTorchInspector(Controls):
             self._settle()
             if error is not None:
                 self._events.add("error", self.state.buffer.step, ended_by(error))
+                self.state.hooks.rest.begin(self.state.hooks)
             self._clock.stop("finished")
             self.state.hooks.skip(0, None, until=0.0)
             self.visualizer.finish()
