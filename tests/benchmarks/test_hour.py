@@ -25,5 +25,5 @@ def test_a_difference_is_told() -> None:
 def test_the_program_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     hour.main(["200", "--acts", "20"])
     printed = capsys.readouterr().out
-    assert "MB after a tenth" in printed and "20 acts" in printed
+    assert "MB after the half" in printed and "20 acts" in printed
     assert "weights and the history of untouched lenses are the same" in printed
