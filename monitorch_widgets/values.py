@@ -226,7 +226,7 @@ class Overhead:
     fraction : float
         Time that watching adds, as a fraction of the time that the steps would take without; NaN before the first ones.
     max_fraction : float or None
-        What it is kept under; None where every lens has a fixed stride.
+        The budget; None where every lens has a fixed stride.
     every_steps : tuple of (int, int)
         Smallest and largest stride of the lenses; (0, 0) while none listens.
     costs : tuple of Cost
@@ -240,7 +240,7 @@ class Overhead:
 
     def __repr__(self) -> str:
         """The same as a table."""
-        kept = "" if self.max_fraction is None else f", kept under {self.max_fraction:.1%}"
+        kept = "" if self.max_fraction is None else f", budget {self.max_fraction:.1%}"
         cells = [("", "listens", "ms each", "of training"), *map(_cells, self.costs)]
         widths = [max(map(len, column)) + 2 for column in zip(*cells, strict=True)]
         rows = [first.ljust(widths[0]) + "".join(map(str.rjust, others, widths[1:])) for first, *others in cells]

@@ -30,10 +30,12 @@ class Gate:
         Called as ``on_pass(training)`` before a forward pass while :attr:`called`; what it raises ends the loop.
     passed : int
         How often it was called.
+    holds : bool
+        Whether the loop is held; what runs meanwhile is somebody looking at the model, and is not read.
     """
 
     def __init__(self) -> None:
-        self.called = False
+        self.called = self.holds = False
         self.on_pass: Callable[[bool], None] = _nobody
         self.passed = 0
         self._modules: list[weakref.ref[nn.Module]] = []

@@ -133,7 +133,7 @@ class ForwardBegins(Inert):
     def __call__(self, module: nn.Module, args: Any) -> None:
         """Tell that a forward pass begins."""
         hooks = self.owner()
-        if hooks is None or not (hooks.own.on or hooks.worn.root_stays) or untouchable():
+        if hooks is None or hooks.gate.holds or not (hooks.own.on or hooks.worn.root_stays) or untouchable():
             return
         began, training = perf_counter(), module.training and torch.is_grad_enabled()
         either = module.training or torch.is_grad_enabled()  # which some lenses take for training
@@ -160,7 +160,7 @@ class ModuleHook(Inert):
     def __call__(self, module: nn.Module, args: Any, *others: Any) -> None:
         """Tell the subscribers; `others` are keyword inputs and output, or the output alone."""
         hooks = self.owner()
-        if hooks is None or not hooks.listening:
+        if hooks is None or not hooks.listening or hooks.gate.holds:
             return
         if not hooks.own.on and type(others[-1]) is Tensor:
             self._tell_losses(hooks, module, others[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from monitorch_widgets.errors import ArgumentTypeError, CommandRefused, MonitorchError, check_choice, checked_count
 
@@ -12,6 +12,8 @@ from .control import Command
 
 if TYPE_CHECKING:
     from .inspector import PyTorchInspector
+
+_LONGEST = 200  # characters of a name
 
 Action = Callable[..., str]
 
@@ -115,6 +117,10 @@ def made(content: Mapping[str, Any]) -> Command:
         If it is none.
     """
     name, arguments, number = content.get("name"), content.get("arguments", {}), content.get("number", "")
-    if isinstance(name, str) and isinstance(arguments, dict) and isinstance(number, str):
+    if _is_name(name) and isinstance(arguments, dict) and _is_name(number):
         return Command(name, {str(key): value for key, value in arguments.items()}, "page", number)
     raise ArgumentTypeError(f"expected a command with a name and arguments; received {str(content)[:200]}")
+
+
+def _is_name(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= _LONGEST

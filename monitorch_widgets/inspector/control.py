@@ -38,6 +38,10 @@ class Loop(Protocol):
         """Whether training is under way, so that commands wait for its next boundary."""
 
     @property
+    def attached(self) -> bool:
+        """Whether a model is watched."""
+
+    @property
     def in_step(self) -> bool:
         """Whether a step has begun."""
 
@@ -90,8 +94,10 @@ class Control:
         Whether it is held now.
     stopping : bool
         Whether it is to end at the next boundary.
-    ends_itself : bool
-        Whether the loop looks at each item whether it shall go on.
+    iterates : bool
+        Whether the loop looks at each epoch whether it shall go on.
+    ends_itself : int
+        How many loops over batches do so, one within the other.
     thread : int or None
         The thread of its own in which it runs, if it does.
     changed : threading.Event
@@ -115,7 +121,7 @@ class Control:
         self.changed = threading.Event()
         self.paused = self.stopping = self.holding = False
         self.thread: int | None = None
-        self.ends_itself = False
+        self.iterates, self.ends_itself = False, 0
         self._steps_left = 0
         self._until_epoch = False
 
@@ -123,7 +129,7 @@ class Control:
 
     def submit(self, command: Command) -> None:
         """Take a command, from any thread; errors of those that are applied at once come out of here."""
-        if self._loop.running or self.in_background:
+        if self._loop.running or (self.in_background and (self._loop.attached or self.holding)):
             self._queue.append(command)
             self.call()
             if threading.current_thread() is threading.main_thread() and not self.in_background:
@@ -145,13 +151,18 @@ class Control:
 
     @property
     def in_background(self) -> bool:
-        """Whether the loop runs in a thread of its own."""
-        return self.thread is not None
+        """Whether the loop runs in a thread of its own, which is alive."""
+        return self.thread is not None and self.thread in (0, *(alive.ident for alive in threading.enumerate()))
+
+    def begin_elsewhere(self) -> None:
+        """The loop is about to begin in a thread of its own; it is heard in evaluations too."""
+        self.thread = 0
+        self._close()
 
     @property
     def is_elsewhere(self) -> bool:
         """Whether the loop runs in another thread than this one, which then must not touch what waits for its step."""
-        return self.thread not in (None, threading.get_ident())
+        return self.thread not in (None, threading.get_ident()) and self.in_background
 
     @property
     def asked(self) -> str:
@@ -181,6 +192,7 @@ class Control:
 
     def stop(self) -> None:
         """End the loop at the next boundary."""
+        self._check_watched()
         self._forget()
         self.stopping = True
         self.call()
@@ -206,7 +218,7 @@ class Control:
         self._loop.close()
 
     def _open(self) -> None:
-        if self._closed:
+        if self._closed and not self.in_background:
             self._closed = False
             self._loop.open()
 
@@ -223,11 +235,19 @@ class Control:
         main = threading.current_thread() is threading.main_thread()
         if self.wait is None and main and not self.in_background:
             raise CommandRefused(_CANNOT_HOLD)
+        self._check_watched()
+
+    def _check_watched(self) -> None:
+        """The loop is known by its model: without one it goes on unseen."""
+        if self.in_background and not self._loop.attached and not self.holding:
+            raise CommandRefused("the inspector watches no model now, so it can't tell the loop anything")
 
     # ------------------------------------------------------------------ boundaries, in the thread that trains
 
     def boundary(self) -> None:
         """A step is over: do what was asked for, and see to it that the loop is held if it shall be."""
+        main = threading.current_thread() is threading.main_thread()
+        self.thread = None if main else threading.get_ident()
         self._gate.called = False
         self.hear()
         self._drain()
@@ -271,7 +291,8 @@ class Control:
         if between:
             self._drain()
         self._gate.called = bool(self._queue or self._steps_left or self.paused or self.stopping)
-        if between and (self.paused or (self.stopping and training and not self.ends_itself)):
+        leaves = self.stopping and not self.ends_itself and (training or not self.iterates)
+        if between and (self.paused or leaves):
             self._hold()
 
     def _hold(self) -> None:
@@ -287,7 +308,7 @@ class Control:
     def _sit(self) -> None:
         try:
             self._loop.held()
-            self.holding = True
+            self.holding = self._gate.holds = True
             self.changed.set()
             while self.paused and not self.stopping:
                 self._sleep()
@@ -297,7 +318,7 @@ class Control:
             self.reset()  # an interrupt: the loop is left, and the next one shall not be held
             raise
         finally:
-            self.holding = False
+            self.holding = self._gate.holds = False
             self.changed.clear()
             self._loop.released()
 
@@ -341,6 +362,6 @@ class Control:
 
 
 _CANNOT_HOLD = (
-    "a held loop could not be let go on here, since no message reaches the kernel while the cell runs. Run the loop in "
-    "the background: run = inspector.run(train)."
+    "nobody could let a held loop go on: no panel is shown, or its messages don't arrive while a cell runs. "
+    "Show the inspector first, or run the loop in the background: run = inspector.run(train)."
 )

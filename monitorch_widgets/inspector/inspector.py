@@ -170,7 +170,9 @@ class PyTorchInspector(Controls):
         self._changes = Changes(self)
         self._control = Control(self.state.hooks.gate, TrainingLoop(self))
         self.state.hooks.on_boundary = self._boundary
-        self._stepped = self._iterating = False
+        self._stepped = False
+        self._newest_loop: object = None
+        self._last_status = Status()
         self._due_s = 0.0
         self._refreshing = False
         self._attachment = self._wired()
@@ -278,7 +280,8 @@ class PyTorchInspector(Controls):
         return self
 
     def _leave(self) -> None:
-        self._control.reset()
+        if not self._control.in_background:
+            self._control.reset()
         self.state.hooks.gate.open(self.state.hooks)
         self._attachment.end()
         self._arrivals.clear()
@@ -479,27 +482,30 @@ class PyTorchInspector(Controls):
         >>> inspector.state.counter
         5
         """
-        if self._iterating:
-            yield from self._batches(iterable)
-            return
-        self._iterating = True
+        return self._batches(iterable) if self._control.iterates else self._epochs(iterable)
+
+    def _epochs(self, iterable: Iterable[T]) -> Iterator[T]:
+        loop = self._newest_loop = object()
+        self._control.iterates = True
         try:
             for item in self._until_stopped(iterable):
+                self._control.ends_itself = 0  # loops over batches that were left, and are still held by somebody
                 yield item
                 if not self._control.stopping:
                     self.tick_epoch()
         finally:
-            self._iterating = False
-            self._control.stopping = False  # the loop that it was meant for is left
+            if self._newest_loop is loop:
+                self._control.iterates, self._control.ends_itself = False, 0
+                self._control.stopping = False  # the loop that it was meant for is left
         self._control.reset()
         self._cell_ended()
 
     def _batches(self, iterable: Iterable[T]) -> Iterator[T]:
-        self._control.ends_itself = True
+        self._control.ends_itself += 1
         try:
             yield from self._until_stopped(iterable)
         finally:
-            self._control.ends_itself = False
+            self._control.ends_itself = max(self._control.ends_itself - 1, 0)
 
     def _until_stopped(self, iterable: Iterable[T]) -> Iterator[T]:
         for item in iterable:
@@ -510,7 +516,7 @@ class PyTorchInspector(Controls):
 
     def range(self, *args: int) -> Iterator[int]:
         """Iterate over ``range(...)``, one epoch a number; see :meth:`iter`."""
-        return self.iter(range(*args))
+        return self._epochs(range(*args))
 
     # ------------------------------------------------------------------ what was read, and where it is shown
 
@@ -546,6 +552,14 @@ class PyTorchInspector(Controls):
 
     def status(self) -> Status:
         """Where the run stands: state, epoch, step, phase, rate, elapsed time, faults, events, what is not watched."""
+        try:
+            self._last_status = self._status()
+        except (IndexError, RuntimeError, ValueError):  # its own thread is changing what is collected at this moment
+            if not self._control.is_elsewhere:
+                raise
+        return self._last_status
+
+    def _status(self) -> Status:
         if not self._refreshing and not self.state.buffer.idle and not self._control.is_elsewhere:
             self._settle(wait=False)
         series = {spec.tag: self._history[spec.tag] for spec in self.specs if spec.tag in self._history}
@@ -613,6 +627,7 @@ class PyTorchInspector(Controls):
         self._namesakes.step_aside(self)
         if self._control.running and not self._control.in_background:
             self._control.reset()
+            self._control.iterates, self._control.ends_itself = False, 0
             self._settle()
             if error is not None:
                 self._events.add("error", self.state.buffer.step, ended_by(error))

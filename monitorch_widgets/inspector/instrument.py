@@ -178,7 +178,7 @@ class Changes:
     def check(self, command: str, value: Any) -> None:
         """Raise what a command that takes one value would raise for it."""
         checks: dict[str, Callable[[Any], object]] = {
-            "collect": _checked_patterns,
+            "collect": lambda patterns: self._check_matches(_checked_patterns(patterns) or ()),
             "depth": checked_depth,
             "every": lambda every: checked_every(every, self._inspector.lenses),
             "budget": checked_overhead,

@@ -71,8 +71,9 @@ class LearningRates:
             raise CommandRefused("no optimizer was seen stepping the model yet, so there is no learning rate to change")
         chosen = [rate for rate in self.now if group in (None, rate.group) and optimizer in (None, rate.optimizer)]
         if not chosen:
+            known = ", ".join(f"{rate.group} of optimizer {rate.optimizer} ({rate.kind})" for rate in self.now)
             raise ArgumentError(
-                f"expected a parameter group that exists; received {group!r} of optimizer {optimizer!r}"
+                f"expected a parameter group among {known}; received group={group!r}, optimizer={optimizer!r}"
             )
         optimizers = dict(self._alive())
         told = [_scale(optimizers[rate.optimizer], rate, float(factor)) for rate in chosen]

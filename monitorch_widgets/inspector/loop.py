@@ -14,6 +14,7 @@ from .control import TOO_LATE, Command
 if TYPE_CHECKING:
     from .inspector import PyTorchInspector
 
+_SHORT = 1000  # characters of what is told of a command
 _SILENT = ("resume", "step", "step_epoch")  # that leave no mark on the axis
 
 
@@ -30,6 +31,11 @@ class TrainingLoop:
         return inspector.state.attached and inspector._clock.state in ("live", "paused")
 
     @property
+    def attached(self) -> bool:
+        """Whether a model is watched."""
+        return self._inspector.state.attached
+
+    @property
     def in_step(self) -> bool:
         """Whether a step has begun."""
         return self._inspector.state.in_step
@@ -41,15 +47,17 @@ class TrainingLoop:
     def told(self, command: Command, words: str, refused: bool) -> None:
         """Write down what came of a command, and show it."""
         inspector = self._inspector
+        words = words if len(words) <= _SHORT else f"{words[:_SHORT]}…"
         record = CommandRecord(command.name, command.origin, inspector.state.buffer.step, words, refused)
         inspector._history.commands.append(record)
         if refused and command.origin == "python" and self.running and words != TOO_LATE:
             warnings.warn(f"{command.name} was refused: {words}", MonitorchWarning, stacklevel=2)
         elif not refused and command.name not in _SILENT and record.step:
             inspector._events.add("command", record.step, _sentence(words))
-        inspector.visualizer.answer(command.number, record)
-        if not refused:
-            inspector.visualizer.refresh(force=True)  # what has changed is seen with the answer
+        with inspector._faults.border(None):
+            inspector.visualizer.answer(command.number, record)
+            if not refused:
+                inspector.visualizer.refresh(force=True)  # what has changed is seen with the answer
 
     def close(self) -> None:
         """Stand before the model."""

@@ -289,7 +289,7 @@ class Schedule:
         silent = not self._state.is_active or self._ears[place].muted
         every = 0 if silent else turn.shown_every(step, cycle) if turn else 1
         return Cost(
-            type(lens).__name__,
+            lens.called,
             tuple(spec.tag for spec in lens.specs),
             every,
             lens.pairs and every > 1,

@@ -79,11 +79,20 @@ class AbstractLens(ABC):
         else:
             self.change(arguments)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out whose it is: a copy belongs to nobody."""
+        return {name: value for name, value in vars(self).items() if name != "change"}
+
     def become(self, other: Self) -> None:
         """Take over all that another lens of the same kind is."""
         change = self.change
         self.__dict__ = vars(other)
         self.change = change
+
+    @property
+    def called(self) -> str:
+        """What it goes by in tables."""
+        return type(self).__name__
 
     @property
     def pairs(self) -> bool:

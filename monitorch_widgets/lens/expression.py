@@ -90,6 +90,11 @@ class Expression(GeometryLens):
         )
         self.charts = [Chart(spec, self._numbers)]
 
+    @property
+    def called(self) -> str:
+        """What it goes by in tables: there may be several."""
+        return self.tag
+
     def prepare(self, inspector_state: InspectorState, emit: Emit) -> None:
         """Get ready to watch a model."""
         super().prepare(inspector_state, emit)

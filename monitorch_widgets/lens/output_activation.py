@@ -185,4 +185,4 @@ def _threshold(threshold: object) -> float:
 
 
 def _too_few(window: int) -> str:
-    return f"There is a value after {window} training batches. Before the first one: {OUTPUT_EMPTY}"
+    return f"There is a value when {window} training batches were read. Before the first one: {OUTPUT_EMPTY}"

@@ -119,7 +119,7 @@ class ParameterGradientActivation(ParameterLens):
                 f"{name} Gradient Lasting Death Rate".title(),
                 f"{title} without gradient for {window} steps",
                 _lasting(window),
-                f"There is a value after {window} steps. Before the first one: {GRADIENT_EMPTY}",
+                f"There is a value when {window} steps were read. Before the first one: {GRADIENT_EMPTY}",
             ),
         ]
         return [

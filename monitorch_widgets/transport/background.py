@@ -45,7 +45,7 @@ class Run:
         self.error: BaseException | None = None
         self.stopped = False
         self._call: Callable[[], Any] = partial(function, *args, **kwargs)
-        control.thread = 0  # until it has a number
+        control.begin_elsewhere()
         context, surroundings = contextvars.copy_context(), _surroundings()
         self._thread = threading.Thread(
             target=context.run, args=(self._run, surroundings), name="monitorch training", daemon=True
@@ -98,16 +98,22 @@ class Run:
         return self._result
 
     def stop(self, timeout_s: float | None = None) -> bool:
-        """Ask the loop to end at the next boundary of a step, and wait for it; whether it has ended is returned."""
+        """Ask the loop to end at the next boundary of a step, and wait for it; whether it has ended is returned.
+
+        Within the function itself nothing is waited for.
+        """
         if self.running:
             self._control.submit(Command("stop"))
-        return self._wait(timeout_s)
+        return not self.running if self._is_own_thread else self._wait(timeout_s)
 
     def pause(self) -> None:
         """Hold the loop at the next boundary of a step; what was asked for is not waited for."""
-        with contextlib.suppress(CommandRefused):  # it has just ended
+        try:
             if self.running:
                 self._control.submit(Command("pause"))
+        except CommandRefused:
+            if self.running:  # and has not just ended
+                raise
 
     def resume(self) -> None:
         """Let a held loop go on."""
@@ -121,6 +127,7 @@ class Run:
         BaseException
             What the function raised.
         """
+        self._check_other_thread()
         try:
             self._wait(None)
         except KeyboardInterrupt:
@@ -128,8 +135,17 @@ class Run:
             raise
         return None if self.stopped else self.result
 
+    @property
+    def _is_own_thread(self) -> bool:
+        return threading.current_thread() is self._thread
+
+    def _check_other_thread(self) -> None:
+        if self._is_own_thread:
+            raise CommandRefused("the function that runs can't wait for itself; use inspector.pause() or run.stop()")
+
     def wait_held(self) -> bool:
         """Wait until the loop is held, or over; whether it is held is returned."""
+        self._check_other_thread()
         while self.running and not self._control.is_held:
             self._control.changed.wait(_LOOK_S)
         return self.running
@@ -137,13 +153,14 @@ class Run:
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Hold the loop between two steps while the block runs; nothing is held once the function has returned."""
+        self._check_other_thread()
         while self.running and self._control.has_waiting:  # a resume from before, perhaps
             self._over.wait(_SOON_S)
         held_before = self._control.is_held
-        if not held_before:
-            self.pause()
-            self.wait_held()
         try:
+            if not held_before:
+                self.pause()
+                self.wait_held()
             yield
         finally:
             if not held_before:

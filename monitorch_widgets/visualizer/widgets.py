@@ -99,13 +99,13 @@ class WidgetsVisualizer(AbstractVisualizer):
         NotAttachedError
             If the visualizer was not given to an inspector, or the inspector is gone.
         """
-        if self._dashboard is None:
+        if self._dashboard is None or self._dashboard.comm is None:  # somebody has closed it
             inspector = self._bound()
             inspector.history  # noqa: B018  # brings what still waits on the device
             inspector.connect(self._inbox)
             self._dashboard = Dashboard(self._subject(), view=self._view(), strict=getattr(inspector, "strict", False))
             self._share_budget(inspector, self._dashboard)
-            self._dashboard.on_command = partial(_command, self._inspector)
+            self._dashboard.on_command = partial(_command, self._inspector, weakref.ref(self._dashboard))
             self._inbox.watch(self._dashboard.comm.comm_id)
         return self._dashboard
 
@@ -250,11 +250,17 @@ def _last_status(inspector: PyTorchInspector) -> Callable[[], Status]:
     return status
 
 
-def _command(reference: Callable[[], PyTorchInspector | None], content: Mapping[str, Any]) -> None:
+def _command(
+    reference: Callable[[], PyTorchInspector | None],
+    shown: Callable[[], Dashboard | None],
+    content: Mapping[str, Any],
+) -> None:
     """Hand on what the page asks for; the dashboard stays when the inspector is gone."""
-    inspector = reference()
+    inspector, dashboard, number = reference(), shown(), content.get("number")
     if inspector is not None:
         inspector.command(content)
+    elif dashboard is not None and isinstance(number, str):
+        dashboard.answer(number, CommandRecord("", "page", 0, "the inspector of this panel is gone", refused=True))
 
 
 def _shell() -> Any:

@@ -107,7 +107,7 @@ def test_a_hold_that_nobody_could_end_is_refused(how: str) -> None:
     inspector = inspected(model, box=None)
     with pytest.raises(CommandRefused, match=r"background: run = inspector\.run"):
         getattr(inspector, how)()
-    with pytest.warns(MonitorchWarning, match=f"{how} was refused: a held loop could not be let go on"):
+    with pytest.warns(MonitorchWarning, match=f"{how} was refused: nobody could let a held loop go on"):
         train(model, batches(4), at(2, getattr(inspector, how)))
     assert [record.refused for record in inspector.history.commands] == [True, True]
     assert same(weights(model), plain(4))

@@ -119,7 +119,7 @@ export function strideText([low, high]) {
 function budgetText(budget) {
   if (budget === null) return "Each lens has a fixed stride, whatever it costs.";
   return (
-    `Budget: strides that nobody has set are chosen so that the total stays under ${percentText(budget)} of the training ` +
+    `Budget: strides that nobody has set are chosen for a budget of ${percentText(budget)} of the training ` +
     "time. Lenses get a fifth of it even where losses and counting steps take it all."
   );
 }
@@ -127,6 +127,6 @@ function budgetText(budget) {
 /** @param {Overhead} overhead */
 function titleOf({ fraction, max_fraction: budget }) {
   if (fraction === null) return "What watching costs is being measured";
-  const kept = budget === null ? "strides are fixed" : `kept under ${percentText(budget)}`;
+  const kept = budget === null ? "strides are fixed" : `the budget is ${percentText(budget)}`;
   return `Time that watching adds to training, ${kept}; click for what each lens takes`;
 }

@@ -15,7 +15,7 @@ export function messageOf(board, i) {
   const frame = board.charts[i].frame;
   if (!frame?.rows.length) return nothingChosen(board);
   if (frame.windows.stats.every((stats) => stats.count.every((count) => count === 0))) {
-    return saying("Only gaps", "No reading of the chosen modules was a finite number.");
+    return saying("Only gaps", board.spec.panels[i].empty || "No reading of the chosen modules was a finite number.");
   }
   if (board.charts[i].log && !frame.windows.stats.some((stats) => stats.max.some((value) => value > 0))) {
     return saying("Nothing above zero", "A logarithmic axis has no place for these values.");
