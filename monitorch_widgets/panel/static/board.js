@@ -267,8 +267,9 @@ export class Board {
 
   // -- what is asked for
 
-  /** Something was asked of the run, or came of it: told at once, without a drawing. */
+  /** Something was asked of the run, or came of it: told at once, without a drawing; in a hidden page when it is seen. */
   onCommands() {
+    if (document.hidden) return;
     for (const dash of this.dashes) dash.updateSteer();
   }
 

@@ -127,9 +127,7 @@ export class Dash {
 
   /** @param {number} drawn */
   updateStatus(drawn) {
-    this.strip?.update();
-    this.steer.update();
-    this.drawer.update();
+    this.updateSteer();
     this.picker?.updateStatus();
     this.controls?.updateWidth();
     this.updateFaults();
