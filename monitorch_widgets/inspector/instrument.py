@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from monitorch_widgets import lens as lenses
 from monitorch_widgets.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -17,15 +18,23 @@ from monitorch_widgets.errors import (
 )
 from monitorch_widgets.lens import AbstractLens, LossMetrics
 from monitorch_widgets.lens.expression import Expression, function_of
+from monitorch_widgets.lens.reading_lens import ReadingLens
 from monitorch_widgets.lens.settings import arguments_of, changed, classes_of, from_page, settings_of
 from monitorch_widgets.values import Instrument, LensInfo
 
 from .arguments import checked_depth, checked_every, checked_lenses, checked_overhead
 from .modules import matches
-from .offered import OFFERED
 
 if TYPE_CHECKING:
     from .inspector import PyTorchInspector
+
+
+# Lenses that a person can add from the page: those that need nothing which only Python has.
+OFFERED: tuple[type[AbstractLens], ...] = tuple(
+    kind
+    for kind in (getattr(lenses, name) for name in lenses.__all__)
+    if isinstance(kind, type) and issubclass(kind, ReadingLens) and kind is not Expression
+)
 
 
 class Changes:

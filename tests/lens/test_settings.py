@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
-from monitorch_widgets.inspector.offered import OFFERED
+from monitorch_widgets.inspector.instrument import OFFERED
 from monitorch_widgets.lens import AbstractLens, LossMetrics, OutputActivation, OutputNorm
 from monitorch_widgets.lens.settings import arguments_of, changed, from_page, settings_of
 
