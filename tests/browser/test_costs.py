@@ -98,7 +98,7 @@ def test_the_strip_says_what_it_costs_and_a_click_opens_the_table(notebook: Note
         ["page", "", "", "–"],
         ["total", "", "", "3.1 %"],
     ]
-    assert "under 5.0\u202f%" in board.part("mw-cost-words").inner_text()
+    assert "budget of 5.0\u202f%" in board.part("mw-cost-words").inner_text()
     for theme, dark in (("dark", True), ("light", False)):
         notebook.theme(dark)
         board.root.screenshot(path=SHOTS / f"{theme}-costs.png")
