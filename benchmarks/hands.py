@@ -10,7 +10,7 @@ from typing import Any
 
 from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.errors import MonitorchError
-from monitorch_widgets.inspector.offered import OFFERED
+from monitorch_widgets.inspector.instrument import OFFERED
 from monitorch_widgets.lens import ParameterNorm, ParameterUpdateRatio
 from monitorch_widgets.panel.dashboard import Dashboard
 
