@@ -60,12 +60,13 @@ class Gate:
         """Whether the hooks are on."""
         return any(_ours(module, hooks) for module in self._alive())
 
-    def ask(self, module: nn.Module, hooks: Hooks) -> None:
-        """Let the owner stop the pass of the model that is about to begin, if somebody has called."""
-        if not self.called or in_backward() or untouchable() or not hooks.worn.is_root(module):
-            return
+    def ask(self, module: nn.Module) -> bool:
+        """Let the owner stop the pass of the model that is about to begin; whether somebody had called."""
+        if not self.called or in_backward() or untouchable():
+            return False
         self.passed += 1
         self.on_pass(module.training and torch.is_grad_enabled())
+        return True
 
     def _alive(self) -> list[nn.Module]:
         return [module for module in (reference() for reference in self._modules) if module is not None]
@@ -77,14 +78,11 @@ class GateHook(Inert):
     def __call__(self, module: nn.Module, args: Any) -> None:
         """Let the owner stop the pass that is about to begin."""
         hooks = self.owner()
-        if hooks is None or not hooks.gate.called or self._module() is not module or in_backward() or untouchable():
+        if hooks is None or not hooks.gate.called or self._module() is not module:
             return
-        gate, worn = hooks.gate, hooks.worn
-        gate.passed += 1
-        was_on = worn.root_is_on
-        gate.on_pass(module.training and torch.is_grad_enabled())
-        if not was_on:
-            worn.root_begins(module, args)
+        was_on = hooks.worn.root_is_on
+        if hooks.gate.ask(module) and not was_on:
+            hooks.worn.root_begins(module, args)
 
 
 def _ours(module: nn.Module, hooks: Hooks) -> list[int]:

@@ -57,5 +57,6 @@ class _Called:
         hooks = self._owner()
         if hooks is not None and (hooks.worn.is_root(module) or hooks.worn.by_key(id(module)) is not None):
             hooks.rest.over(hooks)
-            hooks.gate.ask(module, hooks)
-            hooks.worn.root_begins(module, args)
+            if hooks.worn.is_root(module):
+                hooks.gate.ask(module)
+                hooks.worn.root_begins(module, args)

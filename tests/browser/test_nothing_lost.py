@@ -56,7 +56,8 @@ def train(most=10**6, fail_at=None):
         optimizer.step()
         calls += 1
         if calls % 20 == 0:
-            enough.with_name("calls").write_text(str(calls))
+            enough.with_name("next").write_text(str(calls))
+            enough.with_name("next").replace(enough.with_name("calls"))  # whole, or not there: never a part
         time.sleep(0.004)
     print("trained", calls, "steps")
 """
@@ -151,7 +152,7 @@ class Run:
 
     def wait_caught_up(self, within_s: float = BACK_S) -> None:
         """Wait until the page shows the step that the kernel has come to by now."""
-        calls = int(self.enough.with_name("calls").read_text())
+        calls = self.calls()
         until(lambda: self.step(self.board) >= calls, f"the page has not heard of step {calls}", within_s)
 
     def wait_words(self, words: str) -> str:
@@ -178,9 +179,12 @@ class Run:
 
     def passes(self, count: int) -> None:
         """Let the kernel make some further steps, whether a page hears of them or not."""
-        calls = self.enough.with_name("calls")
-        before = int(calls.read_text())
-        until(lambda: int(calls.read_text() or 0) >= before + count, "the cell does not train", within_s=60)
+        before = self.calls()
+        until(lambda: self.calls() >= before + count, "the cell does not train", within_s=60)
+
+    def calls(self) -> int:
+        """How many steps the kernel has made, to twenty or so."""
+        return int(self.enough.with_name("calls").read_text())
 
     def end(self) -> None:
         """Let the cell end."""
