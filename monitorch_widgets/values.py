@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal
+from typing import Any, Literal
 
 Moment = Literal["forward", "backward", "gradient", "update", ""]
 """Where in a step a number is taken."""
@@ -258,6 +258,34 @@ def _cells(cost: Cost) -> tuple[str, str, str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """Something that is shown beside the curves: a histogram, pictures, what a check found, hyper-parameters.
+
+    Attributes
+    ----------
+    key : str
+        A newer card with the same key takes its place.
+    tab : str
+        Where it stands: ``"Data"``, ``"Gallery"``, ``"Checks"``, ``"LR finder"`` or ``"Run"``.
+    kind : str
+        How it is drawn: ``"report"``, ``"histogram"``, ``"gallery"`` or ``"lr"``.
+    title : str
+        Heading.
+    content : dict
+        What it says, in plain values as JSON has them.
+    buffers : tuple of bytes
+        Arrays and pictures; `content` names them by their place.
+    """
+
+    key: str
+    tab: str
+    kind: str
+    title: str
+    content: dict[str, Any]
+    buffers: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CommandRecord:
     """Something that was asked of a run, and what came of it.
 
@@ -427,6 +455,10 @@ class Status:
         Of every parameter group that steps the model.
     instrument : Instrument
         What is collected, and how.
+    items : tuple of (str, str)
+        Names and values that stand in the strip beside the losses: metrics with ``prog_bar=True``, the run's version.
+    eta_s : float
+        Seconds until the run ends, where its length is known; NaN where not.
     """
 
     state: str = "waiting"
@@ -446,3 +478,5 @@ class Status:
     reach: str = ""
     learning_rates: tuple[LearningRate, ...] = ()
     instrument: Instrument = field(default_factory=Instrument)
+    items: tuple[tuple[str, str], ...] = ()
+    eta_s: float = math.nan

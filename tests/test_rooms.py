@@ -13,8 +13,8 @@ import pytest
 import monitorch_widgets
 
 ROOT = Path(monitorch_widgets.__file__).parent
-ORDER = ["errors", "values", "numerical", "preprocessor", "gatherer", "lens", "history", "inspector"]
-ORDER += ["transport", "panel", "visualizer", "verification", "integration"]
+ORDER = ["errors", "values", "numerical", "preprocessor", "gatherer", "lens", "history", "verification"]
+ORDER += ["inspector", "transport", "panel", "visualizer", "integration"]
 WIDGETS = {"ipywidgets", "bqplot", "anywidget", "traitlets", "IPython"}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from monitorch_widgets.errors import ArgumentTypeError, CommandRefused, MonitorchError, check_choice, checked_count
 
@@ -53,6 +53,14 @@ def _scale_lr(
     return inspector._rates.scale(factor, group, optimizer)
 
 
+def _card(inspector: PyTorchInspector, key: object, action: object, arguments: object) -> str:
+    if not (_is_name(key) and _is_name(action) and isinstance(arguments or {}, dict)):
+        raise ArgumentTypeError(
+            f"expected the key of a card, an action and its arguments; received {key!r:.80}, {action!r:.80}"
+        )
+    return inspector.cards.act(key, action, cast("dict[str, Any]", arguments or {}))
+
+
 FROM_PAGE: dict[str, Action] = {
     "pause": _pause,
     "resume": _resume,
@@ -69,6 +77,7 @@ FROM_PAGE: dict[str, Action] = {
     "depth": lambda inspector, depth: inspector._changes.depth(depth),
     "every": lambda inspector, every, tag=None: inspector._changes.every(every, tag),
     "budget": lambda inspector, max_overhead: inspector._changes.budget(max_overhead),
+    "card": lambda inspector, key, action, arguments=None: _card(inspector, key, action, arguments),
     "log_every": lambda inspector, steps: inspector._changes.log_every(steps),
 }
 """What the page may ask for. Its arguments are plain values; they are checked where they are used."""

@@ -32,6 +32,8 @@ from .arguments import (
 )
 from .arrivals import Arrivals
 from .attachment import Attachment
+from .cards import Cards
+from .checks import Checks
 from .clock import Clock
 from .control import Control
 from .controls import Controls
@@ -39,7 +41,9 @@ from .events import Events, ended_by
 from .faults import Faults
 from .instrument import Changes
 from .learning_rates import LearningRates
+from .logs import Logs
 from .loop import TrainingLoop
+from .media import Media
 from .modules import told_changes
 from .namesakes import Namesakes, note_attached, take_over
 from .record import EpochRecord
@@ -59,7 +63,7 @@ _DUE_S = 0.1  # between two times that what has arrived is brought to the histor
 _NOT_SHOWN_S = 1.0  # the same while nobody looks: the more at once, the cheaper it is
 
 
-class PyTorchInspector(Controls):
+class PyTorchInspector(Controls, Logs, Media, Checks):
     """Attaches to a model, reads it batch by batch, and shows it while it trains.
 
     Nothing in the training loop changes: steps are found by themselves. As the last value of a cell the inspector
@@ -106,6 +110,8 @@ class PyTorchInspector(Controls):
         Where readings go.
     strict : bool
         Whether faults of lenses are raised.
+    cards : Cards
+        What is shown besides curves.
 
     Raises
     ------
@@ -160,6 +166,7 @@ class PyTorchInspector(Controls):
         self._faults = Faults(self.state, strict)
         self._events = Events()
         self._history = History()
+        self.cards = Cards()
         self._arrivals = Arrivals(self._history)
         self._watch = Watch(self.state.hooks, self.depth, self.module_name_prefix)
         self._step_log = StepLog(self.state, self._arrivals, self._events)

@@ -1,0 +1,1 @@
+"""Other libraries: one file each, imported only by who asks for it."""
