@@ -10,19 +10,25 @@ from .errors import (
     NotAttachedError,
     TrainingStopped,
 )
-from .inspector import InspectorState, PyTorchInspector
+from .inspector import InspectorState, PyTorchInspector, hyperparameters_of
+from .verification import BatchGradientVerification, DryRun, LRFinder, OverfitCheck
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
+    "BatchGradientVerification",
     "CommandRefused",
+    "DryRun",
     "InspectorState",
+    "LRFinder",
     "LensFault",
     "MonitorchError",
     "MonitorchWarning",
     "NotAttachedError",
+    "OverfitCheck",
     "PyTorchInspector",
     "TrainingStopped",
+    "hyperparameters_of",
 ]

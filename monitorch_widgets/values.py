@@ -394,7 +394,7 @@ class Instrument:
     max_overhead : float
         The budget.
     log_every_n_steps : int
-        Pushed losses and metrics, and those of loss modules, are read at every n-th step.
+        Histograms, and what else is heavy, are made at every n-th step.
     text : bool
         Whether text typed in the page may be run as Python.
     nudges : bool
@@ -409,7 +409,7 @@ class Instrument:
     depth: int = -1
     every: int | str = "auto"
     max_overhead: float = 0.05
-    log_every_n_steps: int = 1
+    log_every_n_steps: int = 50
     text: bool = False
     nudges: bool = False
 

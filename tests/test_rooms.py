@@ -59,10 +59,20 @@ def test_the_inbox_imports_python_only() -> None:
     assert found <= sys.stdlib_module_names
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", ".lens", ".preprocessor", ".gatherer", ".numerical", ".history", ".inspector", ".transport", ".visualizer"],
-)
+ROOMS = [
+    "lens",
+    "preprocessor",
+    "gatherer",
+    "numerical",
+    "history",
+    "verification",
+    "inspector",
+    "transport",
+    "visualizer",
+]
+
+
+@pytest.mark.parametrize("name", ["", *(f".{room}" for room in ROOMS)])
 def test_public_names_are_sorted_and_there(name: str) -> None:
     module = importlib.import_module("monitorch_widgets" + name)
     assert sorted(module.__all__, key=str.lower) == sorted(module.__all__, key=str.lower)

@@ -1,6 +1,7 @@
 """Where a tensor is seen: forward, output gradient, parameter gradient, optimizer step, epoch."""
 
 from .abstract import AbstractGatherer
+from .calls_seen import CallGatherer
 from .changes_seen import ParameterChangesGatherer
 from .hooks import Hooks
 from .outputs_seen import BackwardGatherer, FeedForwardGatherer
@@ -17,6 +18,7 @@ from .state import InspectorState
 __all__ = [
     "AbstractGatherer",
     "BackwardGatherer",
+    "CallGatherer",
     "CallParameterGatherer",
     "EpochModuleGatherer",
     "FeedForwardGatherer",

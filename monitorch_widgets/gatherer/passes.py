@@ -64,6 +64,10 @@ class Passes:
     on_dropped : callable
         Called as ``on_dropped(mark)`` when a backward pass begins and finds that the gradients of those before it went
         away without a step; `mark` is the number of pushes into the buffer when they ended.
+    on_mark : callable
+        Called as ``on_mark(moment)`` where a part of a step that is followed begins or ends: a forward pass
+        (``"forward"`` in training, ``"evaluation"``, ``"returned"``), a backward pass (``"backward"``,
+        ``"gradients"``), the optimizer's step (``"step"``, ``"stepped"``).
     """
 
     def __init__(self, buffer: StepBuffer) -> None:
@@ -72,6 +76,7 @@ class Passes:
         self.begun = False
         self.forwards = 0
         self.on_dropped: Callable[[int], None] = _ignore
+        self.on_mark: Callable[[str], None] = _ignore_moment
         self._buffer = buffer
         self._inside = False
         self._running = False
@@ -98,6 +103,8 @@ class Passes:
             if (self._inside or self._running) and not nested:  # the pass before has raised
                 self._buffer.withdraw(self._buffer.pushes, since=self._begun_at)
             self._begun_at = self._buffer.pushes
+            if not nested:
+                self.on_mark("forward" if training else "evaluation")
             self.forwards += training and not nested
             self._inside, self._running = True, False
             self._buffer.grad_outside = torch.is_grad_enabled()
@@ -105,6 +112,7 @@ class Passes:
     def forward_ends(self) -> None:
         """Note that the model returns."""
         if not in_backward():
+            self.on_mark("returned")
             self.calls.restart()
             self._inside, self._buffer.grad_outside = False, None
 
@@ -122,6 +130,7 @@ class Passes:
         task = running_backward()
         if self._running or (task == self._task and task != NO_BACKWARD):
             return
+        self.on_mark("backward")
         self._task, self._running, self._at_end = task, True, None
         self.calls.restart()
         if self._used:
@@ -135,6 +144,7 @@ class Passes:
         _at_the_end(self._backward_ends)
 
     def _backward_ends(self) -> None:
+        self.on_mark("gradients")
         self._running = self._forward_since = False
         self._look_at_gradients()
         at_end, self._at_end = self._at_end, None
@@ -175,10 +185,12 @@ class Passes:
 
     def step_begins(self, closure: bool) -> None:
         """Note that the optimizer runs, with a closure or not; a closure may compute gradients many times."""
+        self.on_mark("step")
         self._closure = closure
 
     def step_ends(self) -> None:
         """Note that the gradients were used."""
+        self.on_mark("stepped")
         self._closure = self.begun = False
         self.forwards = 0
         self.calls.restart()
@@ -219,4 +231,8 @@ def _state(place: ParameterPlace) -> _State | None:
 
 
 def _ignore(mark: int) -> None:
+    pass
+
+
+def _ignore_moment(moment: str) -> None:
     pass

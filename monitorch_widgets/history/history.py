@@ -23,6 +23,8 @@ class History:
     ----------
     commands : deque of CommandRecord
         What was asked of the run, the newest ones.
+    hyperparams : dict
+        Hyper-parameters of the run, as the loop has logged them.
 
     Examples
     --------
@@ -37,6 +39,7 @@ class History:
     def __init__(self) -> None:
         self._series: dict[str, Series] = {}
         self.commands: deque[CommandRecord] = deque(maxlen=_COMMANDS)
+        self.hyperparams: dict[str, str | int | float | bool | None] = {}
 
     def __repr__(self) -> str:
         return f"History({', '.join(map(repr, self._series.values()))})"

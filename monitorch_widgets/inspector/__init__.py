@@ -2,6 +2,7 @@
 
 from monitorch_widgets.gatherer import InspectorState
 
+from .hyperparameters import hyperparameters_of
 from .inspector import PyTorchInspector
 
-__all__ = ["InspectorState", "PyTorchInspector"]
+__all__ = ["InspectorState", "PyTorchInspector", "hyperparameters_of"]

@@ -119,6 +119,7 @@ class Attachment:
             register(place.module, place.name, self._state)
         if isinstance(lens, ParameterLens):
             warn_of_unknown(lens, model)
+        lens.registered(model, self._state)
 
     def _saw_gradients(self, optimizer: Optimizer | None) -> None:
         self._watch.saw_gradients()

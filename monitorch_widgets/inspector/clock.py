@@ -43,6 +43,7 @@ class Clock:
         self._oldest = 0  # the first of these steps
         self.epoch_marks: deque[tuple[int, int]] = deque(maxlen=_MARKS)
         self.phase = "train"
+        self.told_phase: str | None = None  # as the loop says it
         self.state = "waiting"
 
     def watch(self, model: nn.Module) -> None:
@@ -105,6 +106,10 @@ class Clock:
             self.state = state
             self._ended = self._now() if self._ended is None else self._ended
 
+    def continue_from(self, step: int) -> None:
+        """Count on from a step that a former run has reached."""
+        self._state.buffer.step = self._oldest = step
+
     def go_on(self) -> None:
         """Start, or go on after an end: the time between is not counted."""
         if self._started is None:
@@ -157,7 +162,7 @@ class Clock:
             state,
             self._epoch(),
             self._state.buffer.step,
-            "eval" if self._state.buffer.evaluated == self._state.buffer.step else self.phase,
+            self.told_phase or ("eval" if self._state.buffer.evaluated == self._state.buffer.step else self.phase),
             self.steps_per_s,
             self.seconds,
             tuple(self.epoch_marks),

@@ -40,7 +40,7 @@ class Controls:
     control : bool
         Whether learning rates may be changed.
     log_every_n_steps : int
-        Losses and metrics are read at every n-th step.
+        Histograms, and what else is heavy, are made at every n-th step.
     """
 
     _control: Control
@@ -187,7 +187,7 @@ class Controls:
         max_overhead : float
             The budget, as a fraction of the training time.
         log_every_n_steps : int
-            Losses and metrics are read at every n-th step.
+            Histograms, and what else is heavy, are made at every n-th step.
 
         Raises
         ------

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -11,16 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from torch import nn
 from torch.optim import Optimizer
 
-from monitorch_widgets.errors import NotAttachedError, NotWatched
+from monitorch_widgets.errors import NotAttachedError, checked_count
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.history import History
-from monitorch_widgets.lens import AbstractLens, LossMetrics
+from monitorch_widgets.lens import AbstractLens
 from monitorch_widgets.preprocessor import ExplicitCall
 from monitorch_widgets.values import ChartSpec, ModuleInfo, Overhead, Status
 
 from .arguments import (
     checked_depth,
-    checked_epoch,
     checked_every,
     checked_lenses,
     checked_model,
@@ -41,15 +39,23 @@ from .events import Events, ended_by
 from .faults import Faults
 from .instrument import Changes
 from .learning_rates import LearningRates
+from .logbook import Logbook
 from .logs import Logs
 from .loop import TrainingLoop
+from .loops import Loops
 from .media import Media
 from .modules import told_changes
 from .namesakes import Namesakes, note_attached, take_over
+from .phases import Phases
+from .progress import Progress
+from .pushes import Pushes
 from .record import EpochRecord
 from .rewiring import Rewiring
+from .run_facts import RunFacts
 from .schedule import Every, Schedule
 from .step_log import StepLog
+from .table import RunTable
+from .timing import Timing
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -63,7 +69,7 @@ _DUE_S = 0.1  # between two times that what has arrived is brought to the histor
 _NOT_SHOWN_S = 1.0  # the same while nobody looks: the more at once, the cheaper it is
 
 
-class PyTorchInspector(Controls, Logs, Media, Checks):
+class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
     """Attaches to a model, reads it batch by batch, and shows it while it trains.
 
     Nothing in the training loop changes: steps are found by themselves. As the last value of a cell the inspector
@@ -99,6 +105,8 @@ class PyTorchInspector(Controls, Logs, Media, Checks):
         Raise when a lens faults, rather than mute it and warn.
     control : bool
         Let learning rates be changed while the model trains, from the panel and by :meth:`scale_lr`.
+    log_every_n_steps : int
+        Histograms, and what else is heavy, are made at every n-th step. Losses and logged numbers are read at each.
 
     Attributes
     ----------
@@ -152,6 +160,7 @@ class PyTorchInspector(Controls, Logs, Media, Checks):
         max_overhead: float = 0.05,
         strict: bool = False,
         control: bool = False,
+        log_every_n_steps: int = 50,
     ) -> None:
         self._namesakes = Namesakes()
         self.lenses = checked_lenses(lenses)
@@ -171,9 +180,13 @@ class PyTorchInspector(Controls, Logs, Media, Checks):
         self._watch = Watch(self.state.hooks, self.depth, self.module_name_prefix)
         self._step_log = StepLog(self.state, self._arrivals, self._events)
         self._schedule = Schedule(self.state, self.lenses, checked_every(every, self.lenses), self.max_overhead)
+        watch = self._watch
+        self._timing = Timing(self.state, self._clock, self._schedule, self.cards, lambda: watch.model)
         self.control = checked_switch("control", control)
-        self.log_every_n_steps = 1
+        self.log_every_n_steps = checked_count("log_every_n_steps", log_every_n_steps, "Use 1 for each step.")
         self._rates = LearningRates()
+        self._progress = Progress()
+        self._phases, self._logbook, self._epoch_rows = Phases(self), Logbook(self), RunTable()
         self._changes = Changes(self)
         self._control = Control(self.state.hooks.gate, TrainingLoop(self))
         self.state.hooks.on_boundary = self._boundary
@@ -192,6 +205,7 @@ class PyTorchInspector(Controls, Logs, Media, Checks):
         self._call_preprocessor.listener = self._pushed
         self.visualizer = made_visualizer(visualizer if self.is_main_process else "dummy")
         self._record = cast("AbstractVisualizer", EpochRecord(self._history, self.visualizer))
+        self._logbook.figures.on_number = self._log_scalar
         self._rewiring = Rewiring(self)
         self._rewiring.introduce(self.lenses)
         self._declare()
@@ -239,6 +253,7 @@ class PyTorchInspector(Controls, Logs, Media, Checks):
             if self.state.buffer.step:
                 self._events.add("model", self.state.buffer.step, f"From here on a {self.title} is watched.")
             self._show_layout()
+            self._offer_checks()
         except BaseException:
             self._leave()
             raise
@@ -283,6 +298,7 @@ class PyTorchInspector(Controls, Logs, Media, Checks):
         finally:
             self._leave()
         self._clock.stop("detached")
+        self._timing.refresh(force=True)
         self.visualizer.finish()
         return self
 
@@ -293,6 +309,7 @@ class PyTorchInspector(Controls, Logs, Media, Checks):
         self._attachment.end()
         self._arrivals.clear()
         self._step_log.clear()
+        self._logbook.sizes.leave()
         self._call_preprocessor.reset()
 
     def __enter__(self) -> Self:
@@ -313,6 +330,7 @@ class PyTorchInspector(Controls, Logs, Media, Checks):
     def _after_step(self, optimizer: Optimizer | None) -> None:
         self._clock.finish_step()
         self._rates.saw(optimizer)
+        self._logbook.close_evaluations()
         idle = self._schedule.step_over(optimizer)
         if perf_counter() >= self._due_s:
             self._stepped = True
@@ -332,6 +350,7 @@ class PyTorchInspector(Controls, Logs, Media, Checks):
         try:
             self._settle(wait=whole)
             began = perf_counter()
+            self._timing.refresh()
             self.visualizer.refresh()
             self._schedule.meter.note_page(perf_counter() - began)
         finally:
@@ -373,158 +392,6 @@ class PyTorchInspector(Controls, Logs, Media, Checks):
         if self._history.columns != self._columns_shown:
             self._show_layout()
 
-    # ------------------------------------------------------------------ numbers from the loop
-
-    def push_metric(self, name: str, value: float, *, running: bool = True) -> None:
-        """Record a metric.
-
-        Parameters
-        ----------
-        name : str
-            Name of the metric.
-        value : float
-            Its value now; NaN and infinity leave a gap.
-        running : bool
-            Keep running statistics of the epoch rather than every value.
-        """
-        push = self._call_preprocessor.push_running if running else self._call_preprocessor.push_memory
-        push(name, value)
-
-    def push_loss(self, value: float, *, train: bool, running: bool = True) -> None:
-        """Record a loss, for loops whose loss is not a module given to :class:`LossMetrics`.
-
-        Parameters
-        ----------
-        value : float
-            The loss; NaN and infinity leave a gap.
-        train : bool
-            Training loss rather than validation or test loss.
-        running : bool
-            Keep running statistics of the epoch rather than every value.
-        """
-        self._call_preprocessor.push_loss(value, train=train, running=running)
-
-    def _pushed(self, name: str, value: float) -> None:
-        self._schedule.sees_push()
-        takers = [lens for lens in self.lenses if isinstance(lens, LossMetrics)]
-        if not takers and not self._told_of_lens:
-            self._told_of_lens = True
-            words = f"{name!r} was pushed, and no lens takes it: add LossMetrics() to the lenses of the inspector."
-            warnings.warn(words, NotWatched, stacklevel=4)
-        evaluation = not self.state.step_begun
-        step = max(self.state.buffer.step - evaluation, 0)
-        for lens in takers:
-            tag = lens.note_metric(name)
-            if not lens.takes(name, step):
-                continue
-            self.state.buffer.ear = self.state.hooks.ear_of(lens)  # not that of the lens whose callback ran last
-            self.state.buffer.push(float(value), self._arrivals.pushed(tag), (name,), evaluation=evaluation)
-
-    # ------------------------------------------------------------------ epochs
-
-    def tick_epoch(self, epoch: int | None = None) -> None:
-        """End an epoch: aggregate it, show its figures, begin the next.
-
-        Parameters
-        ----------
-        epoch : int, optional
-            Number of the epoch that begins; by default the next one.
-        """
-        epoch = checked_epoch(epoch)
-        self._namesakes.step_aside(self)
-        self._settle()
-        began = perf_counter()
-        if self.state.is_active:
-            self._finish_epoch()
-        self._clock.finish_epoch()
-        self._call_preprocessor.reset()
-        self._look_for_changes()
-        if epoch is None:
-            self.state.tick()
-        else:
-            self.state.counter = epoch
-        self.state.hooks.skip(0, None, until=0.0)
-        self._schedule.again()
-        with self._faults.border(None):
-            self.visualizer.refresh(force=True)
-        self._schedule.meter.note_page(perf_counter() - began)
-        self._control.epoch_over()
-
-    tick = tick_epoch
-
-    def _look_for_changes(self) -> None:
-        """Warn, once, of modules that came or went since they were looked at."""
-        came, went = self._watch.changes() if self.state.attached else ([], [])
-        if (came or went) and (came, went) != self._changes_told:
-            self._changes_told = (came, went)
-            warnings.warn(
-                f"{told_changes(came, went)} They are not watched before inspector.refresh() is called.",
-                NotWatched,
-                stacklevel=3,
-            )
-
-    def _finish_epoch(self) -> None:
-        each, lenses = self._faults.each, self.lenses
-        for lens in lenses:  # a muted one too: its peers on other ranks wait for it
-            with self._faults.border(lens):
-                lens.start_sync(self.master_rank)
-                lens.finish_sync()
-        each(lenses, lambda lens: lens.finalize_epoch())
-        if self.is_main_process:
-            each(lenses, lambda lens: lens.vizualize(self._record, self.state.counter))
-        each(lenses, lambda lens: lens.reset_epoch())
-
-    def iter(self, iterable: Iterable[T]) -> Iterator[T]:
-        """Iterate over epochs: each one ends with :meth:`tick_epoch`.
-
-        Within such a loop, iterate over batches: that loop just ends when the run is stopped, as this one does.
-
-        Examples
-        --------
-        >>> inspector = PyTorchInspector(visualizer="dummy")
-        >>> list(inspector.iter("ab")), inspector.state.counter
-        (['a', 'b'], 3)
-        >>> [(epoch, batch) for epoch in inspector.range(2) for batch in inspector.iter("xy")]
-        [(0, 'x'), (0, 'y'), (1, 'x'), (1, 'y')]
-        >>> inspector.state.counter
-        5
-        """
-        return self._batches(iterable) if self._control.iterates else self._epochs(iterable)
-
-    def _epochs(self, iterable: Iterable[T]) -> Iterator[T]:
-        loop = self._newest_loop = object()
-        self._control.iterates = True
-        try:
-            for item in self._until_stopped(iterable):
-                self._control.ends_itself = 0  # loops over batches that were left, and are still held by somebody
-                yield item
-                if not self._control.stopping:
-                    self.tick_epoch()
-        finally:
-            if self._newest_loop is loop:
-                self._control.iterates, self._control.ends_itself = False, 0
-                self._control.stopping = False  # the loop that it was meant for is left
-        self._control.reset()
-        self._cell_ended()
-
-    def _batches(self, iterable: Iterable[T]) -> Iterator[T]:
-        self._control.ends_itself += 1
-        try:
-            yield from self._until_stopped(iterable)
-        finally:
-            self._control.ends_itself = max(self._control.ends_itself - 1, 0)
-
-    def _until_stopped(self, iterable: Iterable[T]) -> Iterator[T]:
-        for item in iterable:
-            self._control.between()
-            if self._control.stopping:
-                return
-            yield item
-
-    def range(self, *args: int) -> Iterator[int]:
-        """Iterate over ``range(...)``, one epoch a number; see :meth:`iter`."""
-        return self._epochs(range(*args))
-
     # ------------------------------------------------------------------ what was read, and where it is shown
 
     @property
@@ -545,7 +412,8 @@ class PyTorchInspector(Controls, Logs, Media, Checks):
     @property
     def specs(self) -> list[ChartSpec]:
         """What each panel shows first, in the order of the lenses."""
-        return [spec for lens in self.lenses for spec in lens.specs]
+        found = {spec.tag: spec for lens in self.lenses for spec in lens.specs}
+        return [*found.values(), *(spec for spec in self._logbook.specs if spec.tag not in found)]
 
     @property
     def modules(self) -> list[ModuleInfo]:
@@ -582,6 +450,8 @@ class PyTorchInspector(Controls, Logs, Media, Checks):
             reach=self._control.reach,
             learning_rates=self._rates.now,
             instrument=self._changes.now,
+            items=self._logbook.figures.items,
+            eta_s=self._progress.left_s(self._clock.seconds, self.state.buffer.step, self._clock.steps_per_s),
         )
 
     @property
@@ -641,7 +511,13 @@ class PyTorchInspector(Controls, Logs, Media, Checks):
                 self.state.hooks.rest.begin(self.state.hooks)
             self._clock.stop("finished")
             self.state.hooks.skip(0, None, until=0.0)
+            self._timing.refresh(force=True)
             self.visualizer.finish()
+
+    def _log_scalar(self, name: str, number: float, step: int) -> None:
+        """Hand a logged number to the visualizer."""
+        with self._faults.border(None):
+            self.visualizer.log_scalar(name, number, step)
 
     def _declare(self) -> None:
         for lens in self.lenses:

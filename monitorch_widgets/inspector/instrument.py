@@ -16,8 +16,9 @@ from monitorch_widgets.errors import (
     checked_count,
     nearest,
 )
-from monitorch_widgets.lens import AbstractLens, LossMetrics
+from monitorch_widgets.lens import AbstractLens
 from monitorch_widgets.lens.expression import Expression, function_of
+from monitorch_widgets.lens.histogram_lens import HistogramLens
 from monitorch_widgets.lens.reading_lens import ReadingLens
 from monitorch_widgets.lens.settings import arguments_of, changed, classes_of, from_page, settings_of
 from monitorch_widgets.values import Instrument, LensInfo
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 OFFERED: tuple[type[AbstractLens], ...] = tuple(
     kind
     for kind in (getattr(lenses, name) for name in lenses.__all__)
-    if isinstance(kind, type) and issubclass(kind, ReadingLens) and kind is not Expression
+    if isinstance(kind, type) and issubclass(kind, ReadingLens | HistogramLens) and kind is not Expression
 )
 
 
@@ -59,7 +60,6 @@ class Changes:
         inspector = self._inspector
         checked_lenses([*inspector.lenses, lens])
         self._check_tags(lens, others=inspector.lenses)
-        self._thin(lens)
         inspector._rewiring.take_lenses([*inspector.lenses, lens])
         return f"added {_named(lens)}"
 
@@ -82,7 +82,6 @@ class Changes:
         """Give a lens other arguments."""
         with _constructor(type(lens)):
             fresh = changed(lens, changes)
-        self._thin(fresh)
         self._check_tags(fresh, others=[other for other in self._inspector.lenses if other is not lens])
         self._inspector._rewiring.replace(lens, fresh)
         told = ", ".join(f"{name}={_shown(value)}" for name, value in changes.items())
@@ -96,21 +95,17 @@ class Changes:
         return self.set(lens, from_page(type(lens), arguments, self._model, now))
 
     def lens_of(self, tag: str) -> AbstractLens:
-        """The lens that has a panel."""
-        lenses = {spec.tag: lens for lens in self._inspector.lenses for spec in lens.specs}
+        """The lens that has a panel; one without panels goes by the name of its class."""
+        lenses = {tag: lens for lens in self._inspector.lenses for tag in _tags(lens)}
         return lenses[check_choice("tag", tag, lenses)]
 
-    def _thin(self, lens: AbstractLens) -> None:
-        if isinstance(lens, LossMetrics):
-            lens.log_every_n_steps = self._inspector.log_every_n_steps
-
     def _check_tags(self, lens: AbstractLens, others: Iterable[AbstractLens]) -> None:
-        taken = {spec.tag for other in others for spec in other.specs}
-        for spec in lens.specs:
-            if spec.tag in taken:
+        taken = {tag for other in others for tag in _tags(other)}
+        for tag in _tags(lens):
+            if tag in taken:
                 raise ArgumentError(
-                    f"expected a lens with panels of its own; {spec.tag!r} is there already. "
-                    f"Change that one with lens.set(...), or take it away: inspector.remove({spec.tag!r})."
+                    f"expected a lens with panels of its own; {tag!r} is there already. "
+                    f"Change that one with lens.set(...), or take it away: inspector.remove({tag!r})."
                 )
 
     # ------------------------------------------------------------------ a function of one's own
@@ -175,13 +170,8 @@ class Changes:
         return f"max_overhead={max_overhead:g}"
 
     def log_every(self, steps: int) -> str:
-        """Read losses and metrics at every n-th step."""
-        checked = checked_count("log_every_n_steps", steps, "Use 1 for each step.")
-        self._inspector._settle()
-        self._inspector.log_every_n_steps = checked
-        for lens in self._inspector.lenses:
-            self._thin(lens)
-        self.renew()
+        """Make histograms, and what else is heavy, at every n-th step."""
+        self._inspector._rewiring.take_pace(_checked_pace(steps))
         return f"log_every_n_steps={steps}"
 
     def check(self, command: str, value: Any) -> None:
@@ -191,7 +181,7 @@ class Changes:
             "depth": checked_depth,
             "every": lambda every: checked_every(every, self._inspector.lenses),
             "budget": checked_overhead,
-            "log_every": lambda steps: checked_count("log_every_n_steps", steps, "Use 1 for each step."),
+            "log_every": _checked_pace,
         }
         checks[command](value)
 
@@ -230,12 +220,23 @@ class Changes:
         )
 
 
+def _checked_pace(steps: object) -> int:
+    return checked_count("log_every_n_steps", steps, "Use 1 for each step.")
+
+
 def _info(lens: AbstractLens) -> LensInfo:
     try:
         settings = settings_of(type(lens), arguments_of(lens))
     except TypeError:  # a lens of somebody else's that was made in its own way
         settings = ()
-    return LensInfo(type(lens).__name__, tuple(spec.tag for spec in lens.specs), settings)
+    return LensInfo(type(lens).__name__, _tags(lens), settings)
+
+
+def _tags(lens: AbstractLens) -> tuple[str, ...]:
+    """What a lens goes by: its panels, or where it has cards instead, the name of its class."""
+    if isinstance(lens, HistogramLens):
+        return (type(lens).__name__,)
+    return tuple(spec.tag for spec in lens.specs)
 
 
 def _named(lens: AbstractLens) -> str:

@@ -8,10 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from monitorch_widgets.lens import AbstractLens
+from monitorch_widgets.lens.histogram_lens import HistogramLens
 from monitorch_widgets.lens.settings import changed
 
 from .namesakes import take_over
 from .schedule import Every
+from .shelf import CardShelf
 
 if TYPE_CHECKING:
     from .inspector import PyTorchInspector
@@ -35,8 +37,21 @@ class Rewiring:
         take_over(lenses, inspector)
         for lens in lenses:
             lens.change = partial(_ask_to_change, weakref.ref(inspector), weakref.ref(lens))
+            lens.shelf = CardShelf(inspector)
+            self._pace(lens)
             lens.register_foreign_preprocessor(inspector._call_preprocessor, inspector.state)
             lens.introduce_tags(inspector._record)
+
+    def _pace(self, lens: AbstractLens) -> None:
+        if isinstance(lens, HistogramLens):
+            lens.log_every(self._inspector.log_every_n_steps)
+
+    def take_pace(self, log_every_n_steps: int) -> None:
+        """Do what is heavy at other steps."""
+        self._inspector.log_every_n_steps = log_every_n_steps
+        for lens in self._inspector.lenses:
+            self._pace(lens)
+        self.take_schedule()
 
     def take_lenses(self, lenses: list[AbstractLens]) -> None:
         """Watch with these lenses, the same or others."""

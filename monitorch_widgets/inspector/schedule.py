@@ -74,6 +74,7 @@ class Schedule:
         self._in_evaluation = False
         self._saved_s, self._charged_s = _ADVANCE_S, 0.0
         self._stepped = self._pushes = False
+        self._hushed = False
         self._planned_at = -math.inf
 
     # ------------------------------------------------------------------ begin and go on
@@ -86,6 +87,11 @@ class Schedule:
         self._cycle = Cycle()
         self._take_turns()
         self._listen(self._state.buffer.step)
+
+    def start_over(self) -> None:
+        """Begin at the step where a former run has ended."""
+        if self._ears:
+            self.begin()
 
     def renew(self) -> None:
         """Go on with other lenses, or other strides: those that stay as they are keep their steps."""
@@ -150,7 +156,7 @@ class Schedule:
 
     def _evaluation_begins(self) -> None:
         """Listen to this pass of an evaluation with the lenses that do so, by their strides in passes."""
-        if self._in_evaluation or not self._state.is_active:
+        if self._in_evaluation or self._hushed or not self._state.is_active:
             return
         step, passes = self._evaluations
         passes = passes + 1 if step == self._state.buffer.step else 0
@@ -171,13 +177,20 @@ class Schedule:
         """Note that the loop pushes numbers: from now on forward passes say which step these are of."""
         if self._ears and not self._pushes:
             self._pushes = self._state.hooks.worn.root_stays = True
-            self._hear(self._listening)
+            if not self._hushed:
+                self._hear(self._listening)
 
     # ------------------------------------------------------------------ who listens
 
     def by_hand(self) -> None:
         """Note that the loop tells of its steps itself."""
         self._cycle.by_hand()
+
+    def hush(self, hushed: bool) -> None:
+        """Listen to nothing, losses too, or listen again: a phase has begun or is over."""
+        if hushed != self._hushed:
+            self._hushed = hushed
+            self.again()
 
     def again(self) -> None:
         """Decide anew who listens now: an epoch has begun."""
@@ -187,7 +200,7 @@ class Schedule:
     def _listen(self, step: int) -> None:
         """Listen to a step with the lenses whose turn it is."""
         self._in_evaluation = False
-        if not self._state.is_active:
+        if self._hushed or not self._state.is_active:
             self._next, self._listening = step + LARGEST, []
             self._state.hooks.listen()
             return

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from torch import nn
 
 from monitorch_widgets.errors import ArgumentError, checked_count
 from monitorch_widgets.gatherer import InspectorState
+from monitorch_widgets.numerical import Histogram
 from monitorch_widgets.preprocessor import AbstractPreprocessor
 from monitorch_widgets.preprocessor.deferred import Floats
-from monitorch_widgets.values import ChartSpec
+from monitorch_widgets.values import Card, ChartSpec
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,12 +28,29 @@ Stride = int | Literal["auto"] | None
 """How often a lens listens: to every n-th step, as the budget allows, or as the inspector does."""
 
 
+class ShowsCards(Protocol):
+    """Where cards are shown."""
+
+    def put(self, card: Card) -> None:
+        """Show a card, in place of the one with the same key."""
+
+    def remove(self, key: str) -> None:
+        """Take a card away."""
+
+
+class Shelf(ShowsCards, Protocol):
+    """Where a lens shows what is no curve."""
+
+    def export(self, tag: str, histogram: Histogram, step: int) -> None:
+        """Hand a histogram to whoever else takes some."""
+
+
 class AbstractLens(ABC):
     """What an inspector asks of a lens.
 
     The inspector calls, at attach: :meth:`prepare`, then :meth:`register_leaf_module` and
-    :meth:`register_non_leaf_module` in model order; at the end of an epoch: :meth:`start_sync`,
-    :meth:`finish_sync`, :meth:`finalize_epoch`, :meth:`vizualize` and :meth:`reset_epoch`.
+    :meth:`register_non_leaf_module` in model order, then :meth:`registered`; at the end of an epoch:
+    :meth:`start_sync`, :meth:`finish_sync`, :meth:`finalize_epoch`, :meth:`vizualize` and :meth:`reset_epoch`.
     """
 
     every: Stride = None
@@ -46,6 +64,9 @@ class AbstractLens(ABC):
 
     change: Callable[[Mapping[str, Any]], None] | None = None
     """Set by the inspector that uses it: hands changed arguments to the thread that trains."""
+
+    shelf: Shelf | None = None
+    """Set by the inspector that uses it: takes cards."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Remember what it is made with."""
@@ -81,7 +102,7 @@ class AbstractLens(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out whose it is: a copy belongs to nobody."""
-        return {name: value for name, value in vars(self).items() if name != "change"}
+        return {name: value for name, value in vars(self).items() if name not in ("change", "shelf")}
 
     def become(self, other: Self) -> None:
         """Take over all that another lens of the same kind is."""
@@ -113,6 +134,9 @@ class AbstractLens(ABC):
 
     def register_non_leaf_module(self, module: nn.Module, module_name: str, inspector_state: InspectorState) -> None:
         """Watch a module that has submodules; nothing by default."""
+
+    def registered(self, model: nn.Module, inspector_state: InspectorState) -> None:
+        """Learn that all modules of a model were offered; nothing by default."""
 
     @abstractmethod
     def detach_from_module(self) -> None:

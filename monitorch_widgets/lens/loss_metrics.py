@@ -107,9 +107,6 @@ class LossMetrics(AbstractLens):
         self._loss_fn = loss_fn
         self._preprocessor = LossModule(loss_fn_inplace, evaluation_from_grad) if loss_fn is not None else None
         self._call: ExplicitCall | None = None
-        self.log_every_n_steps = 1
-        self._seen: dict[str, int] = {}  # the newest step that each number came from
-        self._kept: dict[str, int] = {}  # the same for those that were read
         self._gatherers: list[FeedForwardGatherer] = []
         self._values: dict[str, Values] = {"Loss": {}, "Metrics": {}}
         self._ranges: dict[str, Ranges] = {"Loss": {}, "Metrics": {}}
@@ -200,23 +197,11 @@ class LossMetrics(AbstractLens):
             return
 
         def arrived(names: Any, values: Any, steps: Any) -> None:
-            kept = [i for i, (name, step) in enumerate(zip(names, steps, strict=True)) if self.takes(name, step)]
-            emit(self.tag_of("Loss"), [names[i] for i in kept], values[kept, 0], [steps[i] for i in kept])
+            emit(self.tag_of("Loss"), names, values[:, 0], steps)
 
         self._preprocessor.listener = arrived
         inspector_state.losses.add(id(self._loss_fn))
         self._gatherers = [_LossGatherer(self._loss_fn, [self._preprocessor], "loss", inspector_state)]
-
-    def takes(self, name: str, step: int) -> bool:
-        """Whether a number of a step is read: that of every n-th step, or the first one after it.
-
-        What comes once an epoch, like the losses of a validation, is read whatever the step is.
-        """
-        n = self.log_every_n_steps
-        if step // n > self._seen.get(name, -1) // n:
-            self._kept[name] = step
-        self._seen[name] = step
-        return self._kept.get(name) == step
 
     def note_metric(self, name: str) -> str:
         """Tag of a pushed number; a metric that was not announced is from now on one."""

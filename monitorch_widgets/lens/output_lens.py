@@ -42,8 +42,8 @@ class OutputLens(ReadingLens):
         self._evaluates = evaluates
         self._activation = activation
         self._dropout = dropout
-        self._include = _classes("include", include)
-        self._exclude = _classes("exclude", exclude)
+        self._include = checked_classes("include", include)
+        self._exclude = checked_classes("exclude", exclude)
 
     @property
     def evaluates(self) -> bool:
@@ -70,7 +70,14 @@ class OutputLens(ReadingLens):
         return not self._include
 
 
-def _classes(argument: str, classes: Iterable[type[nn.Module]]) -> tuple[type[nn.Module], ...]:
+def checked_classes(argument: str, classes: Iterable[type[nn.Module]]) -> tuple[type[nn.Module], ...]:
+    """Check classes of modules.
+
+    Raises
+    ------
+    ArgumentTypeError
+        For anything else among them.
+    """
     found: tuple[object, ...] = (classes,) if isinstance(classes, type) else tuple(classes)
     for entry in found:
         if not (isinstance(entry, type) and issubclass(entry, nn.Module)):

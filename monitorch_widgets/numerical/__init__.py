@@ -9,9 +9,12 @@ from .activation import (
     rates_of,
     reduce_activation_to_activation_rates,
 )
+from .binned import BINS, FIGURES, histogram_row
 from .counting import Counted, count_active
 from .extract import POINTS, RANGES, aggregations, extract_point, extract_range, parse_range_name
 from .geometry import ConsecutiveTensors, GeometryComputation, Look
+from .histogram import Histogram
+from .histogram_map import HistogramMap
 from .quantiles import QuantileSketch
 from .ranks import gathered_states, merged_states
 from .running import (
@@ -37,12 +40,16 @@ from .tensors import (
 )
 
 __all__ = [
+    "BINS",
+    "FIGURES",
     "POINTS",
     "RANGES",
     "Accumulator",
     "ConsecutiveTensors",
     "Counted",
     "GeometryComputation",
+    "Histogram",
+    "HistogramMap",
     "Look",
     "QuantileSketch",
     "RunningMeanVar",
@@ -59,6 +66,7 @@ __all__ = [
     "extract_range",
     "finish_sync_rmv_or_error",
     "gathered_states",
+    "histogram_row",
     "in_order",
     "lengths_of",
     "merged_states",

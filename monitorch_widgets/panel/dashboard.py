@@ -18,6 +18,8 @@ from monitorch_widgets.errors import MonitorchWarning
 from monitorch_widgets.history import History
 from monitorch_widgets.values import ChartSpec, CommandRecord, ModuleInfo, Status
 
+from . import cards as shown_cards
+from .cards import NO_CARDS, CardFeed, Source, cards_content, cards_size
 from .charts import Chart, make_chart
 from .esm import page_source, page_style
 from .feed import Feed
@@ -36,18 +38,20 @@ from .view import Names, View, adopted_view, carried_view, default_view, merged_
 
 RETRY_S = 5.0  # until the next attempt, after sending failed
 MIDWAY_BYTES = 2**20  # about how large the whole state may be while a cell runs; at its end it may be larger
+MOST_LOOK = 500  # characters of what a page says that it looks at
 AHEAD = 1000  # by which a view set from Python outdoes clicks that are still on their way here
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a dashboard shows: a model's modules, the panels, their readings, and where the run stands."""
+    """What a dashboard shows: a model's modules, the panels, their readings, where the run stands, and its cards."""
 
     title: str
     specs: tuple[ChartSpec, ...]
     modules: tuple[ModuleInfo, ...]
     history: History
     status: Callable[[], Status]
+    cards: Source = NO_CARDS
 
     @property
     def tags(self) -> list[str]:
@@ -97,9 +101,9 @@ class Dashboard(anywidget.AnyWidget):
     """Panels that live while a cell trains.
 
     Traits, all read by the page: `spec` (what is fixed while a model is attached), `models` (the bqplot models of each
-    panel), `view` (what is on display; the page writes it by message, Python by :meth:`set_view`), `status` and
-    `snapshot` (counters here; made from the history whenever they are sent, so a reloaded page or a saved notebook
-    has everything).
+    panel), `view` (what is on display; the page writes it by message, Python by :meth:`set_view`), `status`,
+    `snapshot` and `cards` (counters here; made from what is known whenever they are sent, so a reloaded page or a
+    saved notebook has everything).
 
     Parameters
     ----------
@@ -126,6 +130,7 @@ class Dashboard(anywidget.AnyWidget):
     view = traitlets.Dict().tag(sync=True)
     status = traitlets.Int().tag(sync=True, **_lazily(lambda self: self._status_content()))
     snapshot = traitlets.Int().tag(sync=True, **_lazily(lambda self: self._snapshot_content()))
+    cards = traitlets.Int().tag(sync=True, **_lazily(lambda self: self._cards_content()))
 
     def __init__(self, subject: Subject, *, view: View | None = None, strict: bool = False) -> None:
         self._strict = strict
@@ -136,6 +141,8 @@ class Dashboard(anywidget.AnyWidget):
         self.spent_s = 0.0
         self._widest = 0
         self._snapshot_bytes, self._snapshot_size = SNAPSHOT_BYTES, 0
+        self._cards_bytes = shown_cards.WHOLE_BYTES
+        self._cards = CardFeed(NO_CARDS)
         self._charts: list[Chart] = []
         self._take(subject)
         super().__init__(spec=subject.content, models=self._panels(), view=view or subject.default_view)
@@ -156,7 +163,8 @@ class Dashboard(anywidget.AnyWidget):
         former = self._subject
         subject = subject.in_order(former.tags)
         content = subject.content
-        unchanged = content == self.spec and subject.history is former.history
+        same_cards = subject.cards is former.cards
+        unchanged = content == self.spec and subject.history is former.history and same_cards
         same_model = bool(former.modules) and set(former.names.modules) <= set(subject.names.modules)
         ahead = 0 if same_model else AHEAD
         view = self.view
@@ -172,11 +180,15 @@ class Dashboard(anywidget.AnyWidget):
             self.view = {**view, "seq": view["seq"] + ahead}
             self.status += 1
             self.snapshot += 1
+            self.cards += not same_cards
 
     def _take(self, subject: Subject) -> None:
         self._subject = subject
         self._feed = Feed(subject.history, subject.tags)
         self._feed.seen(subject.status())
+        if subject.cards is not self._cards.source:
+            self._cards = CardFeed(subject.cards)
+            self._cards.seen()
         self._torn = False  # a message got lost: only the whole state helps
         self._stale = False  # messages went out that a saved notebook does not have
 
@@ -226,6 +238,8 @@ class Dashboard(anywidget.AnyWidget):
         with self._guarded():
             if self._stale or self._torn or self._feed.delta(self._subject.status()) is not None or self._feed.torn:
                 self.send_whole()
+            elif self._cards.behind:
+                self._send_all_cards()
 
     def send_whole(self, most_bytes: int = SNAPSHOT_BYTES) -> int:
         """Send status and all readings, as state, in about `most_bytes`; their size is given back."""
@@ -236,22 +250,48 @@ class Dashboard(anywidget.AnyWidget):
             self.send_state(["status", "snapshot"])
         finally:
             self._snapshot_bytes = SNAPSHOT_BYTES
+        midway = most_bytes < SNAPSHOT_BYTES
+        size = self._send_all_cards(midway) if self._cards.used else 0
         self._torn = False
-        self._stale = most_bytes < SNAPSHOT_BYTES
-        return self._snapshot_size
+        self._stale = midway
+        return self._snapshot_size + size
+
+    def _send_all_cards(self, midway: bool = False) -> int:
+        """Send all cards as state; the number of bytes is given back."""
+        self._cards_bytes = shown_cards.MIDWAY_BYTES if midway else shown_cards.WHOLE_BYTES
+        try:
+            self._cards.seen(self._cards_bytes)
+            self.send_state("cards")
+            return cards_size(self._subject.cards, self._cards_bytes)
+        finally:
+            self._cards_bytes = shown_cards.WHOLE_BYTES
 
     def _send_new(self) -> int:
         """Send what is new; the number of bytes is given back."""
         delta = None if self._torn else self._feed.delta(self._subject.status())
         if self._torn or self._feed.torn:
             return self.send_whole(MIDWAY_BYTES)
-        if delta is None:
-            return 0
+        size = 0
+        if delta is not None:
+            self._send_numbered(delta.content, delta.buffers)
+            size = delta.size
+        return size + self._send_cards()
+
+    def _send_cards(self) -> int:
+        """Send the cards that are due; the number of bytes is given back."""
+        if gone := self._cards.gone():
+            self._send_numbered({"t": "card-gone", "keys": gone})
+        size = 0
+        for message in self._cards.due():
+            self._send_numbered(message.content, message.buffers)
+            size += message.size
+        return size
+
+    def _send_numbered(self, content: Json, buffers: list[bytes] | None = None) -> None:
         self._torn = self._stale = True  # until it is out: an interrupt here must lose nothing
         heard = self._flow.heard
-        self.send({**delta.content, "number": self._flow.next_number(), "heard": heard}, delta.buffers)
+        self.send({**content, "number": self._flow.next_number(), "heard": heard}, buffers)
         self._torn = False
-        return delta.size
 
     def _status_content(self) -> Json:
         return status_content(self._subject.status())
@@ -263,6 +303,9 @@ class Dashboard(anywidget.AnyWidget):
         surplus = self._widest - len(content["panels"])
         content["panels"] += [panel_content(nothing()) for _ in range(surplus)]
         return content
+
+    def _cards_content(self) -> Json:
+        return cards_content(self._subject.cards, self._cards_bytes)
 
     def _send(self, msg: Any, buffers: Any = None) -> None:
         super()._send(msg, buffers)
@@ -318,6 +361,8 @@ class Dashboard(anywidget.AnyWidget):
             self._send_again()
         elif kind == "command":
             self.on_command(content)
+        elif kind == "look":
+            self._cards.look = (str(content.get("tab", ""))[:MOST_LOOK], str(content.get("key", ""))[:MOST_LOOK])
 
     def _send_again(self) -> None:
         """The page has missed something: the next message is the whole state; at once where nothing else sends one."""

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
-STYLE = STATIC / "page.css"
+STYLES = (STATIC / "page.css", STATIC / "cards.css")
 
 _IMPORT = re.compile(r"^import [^;]*? from \"\./([\w.]+)\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default\b)(?:\{\};\n)?", re.MULTILINE)
@@ -34,7 +34,7 @@ def page_source(main: str = "main.js", folder: Path = STATIC) -> str:
 @cache
 def page_style() -> str:
     """Return the style sheet of the page, to be anywidget's `_css`."""
-    return STYLE.read_text(encoding="utf-8")
+    return "\n".join(file.read_text(encoding="utf-8") for file in STYLES)
 
 
 def _join(folder: Path, file: str, parts: dict[str, str]) -> None:

@@ -96,6 +96,7 @@ _WRITERS: dict[str, Callable[[Any], Any]] = {
     "learning_rates": _records,
     "instrument": instrument_content,
     "overhead": overhead_content,
+    "items": lambda items: [list(item) for item in items],
 }
 
 

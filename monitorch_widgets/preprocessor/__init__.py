@@ -15,6 +15,8 @@ from .difference import DifferencePreprocessor
 from .ear import Ear
 from .explicit_call import ExplicitCall
 from .geometry import GradientGeometry, OutputGradientGeometry, ParameterDifferenceGeometry
+from .histogram import Histograms, Seen
+from .nested import nested_tensors, shape_of
 from .output import LossModule, OutputNorm
 from .parameter import ParameterCond, ParameterNorm
 from .ratio import ParameterUpdateRatio
@@ -31,6 +33,7 @@ __all__ = [
     "ExplicitCall",
     "GradientActivation",
     "GradientGeometry",
+    "Histograms",
     "LossModule",
     "OutputActivation",
     "OutputGradientGeometry",
@@ -39,8 +42,11 @@ __all__ = [
     "ParameterDifferenceGeometry",
     "ParameterNorm",
     "ParameterUpdateRatio",
+    "Seen",
     "StepBuffer",
     "Taker",
     "TensorPreprocessor",
     "Told",
+    "nested_tensors",
+    "shape_of",
 ]

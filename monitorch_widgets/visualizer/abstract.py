@@ -124,6 +124,12 @@ class AbstractVisualizer(ABC):
             Show it whatever the time is.
         """
 
+    def log_scalar(self, name: str, value: float, step: int) -> None:
+        """Take a number that the loop has logged, when it has arrived; by default it is only in the history."""
+
+    def log_hyperparams(self, params: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Take hyper-parameters by flat names, and the metrics that they are compared by."""
+
     def answer(self, number: str, record: CommandRecord) -> None:
         """Tell what came of a command; `number` is what the page knows it by, empty for those from Python."""
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import re
 import weakref
 from collections.abc import Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from torch.utils.tensorboard import SummaryWriter
-
+from monitorch_widgets.errors import ArgumentError
 from monitorch_widgets.values import TagAttributes
 
 from .abstract import AbstractVisualizer, Ranges, Values
+from .event_files import checked_queue, checked_seconds, file_name, opened
+from .event_steps import EventSteps
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class TensorBoardVisualizer(AbstractVisualizer):
+class TensorBoardVisualizer(EventSteps, AbstractVisualizer):
     """Writes every epoch's figures as scalars of TensorBoard, the epoch as their step.
 
     A number is the scalar ``main_tag/module/number`` in lower case with underscores (``output_norm/conv1/mean``), the
@@ -26,12 +27,22 @@ class TensorBoardVisualizer(AbstractVisualizer):
     that TensorBoard draws them into one chart. Names that differ only in case or spaces get ``_2``, ``_3``, ..., rather
     than being mixed in one curve. NaN and infinity are written as they are; TensorBoard marks them.
 
+    Numbers, pictures and histograms that are logged step by step keep their names, with the step as TensorBoard's.
+
     Parameters
     ----------
-    log_dir : str, optional
-        Folder of the event files; by default ``runs/<date>_<time>_<host><comment>``.
+    log_dir : str or os.PathLike, optional
+        Folder of the event files; by default ``runs/<date>_<time>_<host><comment>``. A URL of fsspec works too, like
+        ``"s3://bucket/logs"`` or ``"gs://bucket/logs"``: it needs fsspec, and what that needs for the protocol.
     comment : str
         End of the default folder's name.
+    max_queue : int
+        Numbers that may wait for the thread that writes them. While the queue is full, who logs waits: more are faster,
+        and take more memory.
+    flush_secs : float
+        Seconds after which what was written is flushed to the file. Both may be set later, see the attributes.
+    save_dir : str or os.PathLike, optional
+        Another name of `log_dir`.
     **kwargs
         Further arguments of ``torch.utils.tensorboard.SummaryWriter``.
 
@@ -42,15 +53,52 @@ class TensorBoardVisualizer(AbstractVisualizer):
 
     Raises
     ------
+    ArgumentError
+        For both `log_dir` and `save_dir`, a queue of nothing, and a URL that nothing installed can write to.
     ImportError
         At import, if tensorboard is missing.
     """
 
-    def __init__(self, log_dir: str | None = None, comment: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        log_dir: str | PathLike[str] | None = None,
+        comment: str = "",
+        *,
+        max_queue: int = 10,
+        flush_secs: float = 120,
+        save_dir: str | PathLike[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if log_dir and save_dir:
+            raise ArgumentError(
+                f"expected either log_dir or save_dir, which mean the same; received {log_dir!r} and {save_dir!r}. "
+                "Leave one of them out"
+            )
+        kwargs.update(max_queue=checked_queue(max_queue), flush_secs=checked_seconds(flush_secs))
         # The writer makes the default folder itself, from None but not from "".
-        self.writer = SummaryWriter(log_dir=log_dir or None, comment=comment, **kwargs)
+        self.writer = opened(log_dir or save_dir or None, comment=comment, **kwargs)
         weakref.finalize(self, self.writer.close)
         self._given: dict[str, dict[tuple[str, ...], str]] = {}
+
+    @property
+    def max_queue(self) -> int:
+        """Numbers that may wait for the thread that writes them; another one begins a new event file."""
+        return int(self.writer.max_queue)
+
+    @max_queue.setter
+    def max_queue(self, max_queue: int) -> None:
+        self.writer.max_queue = checked_queue(max_queue)
+        self.writer.close()
+
+    @property
+    def flush_secs(self) -> float:
+        """Seconds after which what was written is flushed; others begin a new event file."""
+        return float(self.writer.flush_secs)
+
+    @flush_secs.setter
+    def flush_secs(self, flush_secs: float) -> None:
+        self.writer.flush_secs = checked_seconds(flush_secs)
+        self.writer.close()
 
     def register_tags(self, main_tag: str, tag_attr: TagAttributes) -> None:
         """Do nothing, TensorBoard draws every scalar alike; see base class."""
@@ -74,7 +122,7 @@ class TensorBoardVisualizer(AbstractVisualizer):
         """Write each part as a scalar of a run of its own; see base class."""
         for tag, parts in values_dict.items():
             name = self._own("relations", self.transform_tag_str(main_tag, tag), (main_tag, tag))
-            runs = {self._own(name, _file_name(part), (part,)): value for part, value in parts.items()}
+            runs = {self._own(name, file_name(part), (part,)): value for part, value in parts.items()}
             self.writer.add_scalars(name, runs, global_step=epoch)
 
     def _add(self, epoch: int, main_tag: str, tag: str, numbers: Mapping[str, float]) -> None:
@@ -129,8 +177,3 @@ class TensorBoardVisualizer(AbstractVisualizer):
         """
         joined = f"{general_tag}{delimiter}{subtag}".lower()
         return joined.replace(" ", "_").replace("σ", "std")
-
-
-def _file_name(part: str) -> str:
-    # A run is a folder, and a name from the user must not lead out of the log folder.
-    return re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import tracemalloc
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -197,20 +198,18 @@ class Sender(threading.Thread):
     def __init__(self, inspector: PyTorchInspector, seed: int, each: int) -> None:
         super().__init__(daemon=True)
         self.inspector, self.rng, self.each, self.sent = inspector, random.Random(seed), each, 0
-        self.may = threading.Semaphore(0)
-        self.over = False
+        self.may: SimpleQueue[bool] = SimpleQueue()
         self.start()
 
     def run(self) -> None:
-        while self.may.acquire() and not self.over:
+        while self.may.get():
             for _ in range(self.each):
                 name, arguments = sensible(self.rng)
                 page(self.inspector, name, arguments)
                 self.sent += 1
 
     def end(self) -> None:
-        self.over = True
-        self.may.release()
+        self.may.put(False)  # behind all that it may still send
         self.join(60)
 
 
@@ -228,7 +227,7 @@ def test_a_thousand_commands_of_two_threads_change_neither_weights_nor_other_rea
     def between(step: int) -> None:
         if step % 20 == 0:
             for sender in senders:
-                sender.may.release()
+                sender.may.put(True)
         if step == steps // 2:
             tracemalloc.start()
         if step == steps:

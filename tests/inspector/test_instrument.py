@@ -16,8 +16,10 @@ from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, LensFault, MonitorchWarning
 from monitorch_widgets.lens import (
     Expression,
+    InputHistogram,
     LossMetrics,
     OutputActivation,
+    OutputHistogram,
     OutputNorm,
     ParameterGradientGeometry,
     ParameterNorm,
@@ -274,7 +276,7 @@ def test_of_several_settings_either_all_are_taken_or_none() -> None:
         inspector.set(depth=0, max_overhed=0.1)
     with pytest.raises(ArgumentError, match="expected max_overhead to be a fraction"):
         inspector.set(depth=0, max_overhead=5)
-    assert inspector.depth == -1 and inspector.log_every_n_steps == 1 and not inspector.history.commands
+    assert inspector.depth == -1 and inspector.log_every_n_steps == 50 and not inspector.history.commands
 
 
 def test_a_constructor_that_raises_is_told_to_who_sets_it() -> None:
@@ -349,60 +351,67 @@ def losses(inspector: PyTorchInspector, name: str = "train_loss", tag: str = "Lo
 
 
 @pytest.mark.parametrize("pushed", [True, False], ids=["pushed", "of a loss module"])
-def test_losses_are_read_at_every_nth_step_and_epochs_know_all(pushed: bool) -> None:
+def test_B02_losses_are_read_at_every_step_whatever_it_says(pushed: bool) -> None:
     model, loss_fn = net(), nn.MSELoss()
-    lens = LossMetrics(loss_fn=None if pushed else loss_fn)
-    inspector = inspected(model, [lens])
+    inspector = inspected(model, [LossMetrics(loss_fn=None if pushed else loss_fn)])
+    inspector.set(log_every_n_steps=3)
     optimizer = sgd(model)
-    told: list[float] = []
-    validated: list[float] = []
-    for epoch in range(2):
-        for step, x in enumerate(batches(7)):
-            optimizer.zero_grad()
-            loss = loss_fn(model(x), torch.zeros(5, 2))
-            told.append(loss.item())
-            if pushed:
-                inspector.push_loss(loss.item(), train=True)
-            loss.backward()
-            optimizer.step()
-            if epoch == 0 and step == 1:
-                inspector.set(log_every_n_steps=3)
-        model.eval()
-        with torch.no_grad():
-            for x in torch.ones(5, 3), torch.zeros(5, 3):
-                loss = loss_fn(model(x), torch.zeros(5, 2))
-                validated.append(loss.item())
-                if pushed:
-                    inspector.push_loss(loss.item(), train=False)
-        model.train()
-        inspector.tick_epoch()
-        assert lens.loss(train=True) == pytest.approx(np.mean(told[-7:]), rel=1e-5)
-    assert losses(inspector) == [0, 1, 3, 6, 9, 12]
-    assert losses(inspector, "val_loss") == [6, 13]
-    kept = inspector.history["Loss"]
-    values = kept.values[:, kept.modules.index("val_loss")]
-    np.testing.assert_allclose(values[np.isfinite(values)], np.reshape(validated, (2, 2)).mean(1), rtol=1e-5)
+    for x in batches(7):
+        optimizer.zero_grad()
+        loss = loss_fn(model(x), torch.zeros(5, 2))
+        if pushed:
+            inspector.push_loss(loss.item(), train=True)
+            inspector.push_metric("each", 1.0)
+        loss.backward()
+        optimizer.step()
+    assert losses(inspector) == list(range(7))
+    assert not pushed or losses(inspector, "each", "Metrics") == list(range(7))
 
 
-def test_metrics_of_each_step_are_thinned_and_those_of_epochs_are_not() -> None:
+def histograms(inspector: PyTorchInspector, key: str = "histogram/output/0") -> list[int]:
+    assert inspector.history is not None
+    steps: list[int] = inspector.cards[key].content["map"]["steps"]
+    return steps
+
+
+def test_B02_what_is_heavy_is_read_at_every_50th_step_and_changed_live() -> None:
     model = net()
-    inspector = inspected(model, [LossMetrics()])
-    inspector.set(log_every_n_steps=4)
-    optimizer = sgd(model)
-    for _ in range(3):
-        train(model, batches(5), lambda step: inspector.push_metric("each", step), optimizer)
-        inspector.push_metric("epoch", 1.0)
-        inspector.tick_epoch()
-    assert losses(inspector, "epoch", "Metrics") == [4, 9, 14]
-    assert losses(inspector, "each", "Metrics") == [0, 4, 8, 12]
+    inspector = inspected(model, [OutputHistogram(), OutputNorm()])
+    assert inspector.log_every_n_steps == inspector.status().instrument.log_every_n_steps == 50
+    train(model, batches(101), at(60, lambda: inspector.set(log_every_n_steps=10)))
+    assert histograms(inspector) == [0, 50, 60, 70, 80, 90, 100]
+    assert steps_of(inspector, "Output Norm") == list(range(101))
 
 
-def test_a_lens_that_comes_later_is_thinned_too() -> None:
+def test_B02_it_can_be_given_at_the_start() -> None:
+    model = net()
+    inspector = inspected(model, [OutputHistogram()], log_every_n_steps=10)
+    train(model, batches(21))
+    assert histograms(inspector) == [0, 10, 20]
+
+
+def test_B02_the_page_changes_it_too_and_a_lens_of_its_own_stride_keeps_it() -> None:
+    model = net()
+    lenses = [OutputHistogram(), InputHistogram(every=4)]
+    inspector = inspected(model, lenses)
+    train(model, batches(1))
+    inspector.command({"name": "log_every", "arguments": {"steps": 3}, "number": "1"})
+    train(model, batches(9))
+    assert list(np.diff(histograms(inspector)[1:])) == [3, 3]
+    assert histograms(inspector, "histogram/input/0") == [0, 4, 8]
+
+
+def test_B02_a_lens_that_comes_later_keeps_to_it_and_so_does_a_changed_one() -> None:
     model = net()
     inspector = inspected(model, [OutputNorm()])
     inspector.set(log_every_n_steps=2)
-    lens = LossMetrics()
+    lens = OutputHistogram()
     inspector.add(lens)
-    lens.set(separate_loss_and_metrics=True)
-    train(model, batches(5), lambda step: inspector.push_loss(1.0, train=True))
-    assert losses(inspector) == [0, 2, 4]
+    train(model, batches(3))
+    assert histograms(inspector) == [0, 2]
+    lens.set(bins=8)
+    train(model, batches(3))
+    assert histograms(inspector) == [4] and inspector.cards["histogram/output/0"].content["map"]["bins"] == 8
+    inspector.remove("OutputHistogram")
+    train(model, batches(3))
+    assert histograms(inspector) == [4]

@@ -25,7 +25,7 @@ def largest(module: nn.Module, layer_input: object, output: torch.Tensor) -> tor
 LENSES: dict[str, Callable[[], AbstractLens]] = {
     name: getattr(lenses, name)
     for name in lenses.__all__
-    if name not in ("AbstractLens", "register_kind", "LossMetrics", "Expression")
+    if name not in ("AbstractLens", "register_kind", "LossMetrics", "Expression") and "Histogram" not in name
 }
 LENSES["Expression"] = lambda **given: lenses.Expression(largest, "Largest output", **given)
 LENSES["LossMetrics"] = lambda: lenses.LossMetrics(loss_fn=LOSS)

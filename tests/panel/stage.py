@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from monitorch_widgets.history import History
+from monitorch_widgets.inspector.cards import Cards
 from monitorch_widgets.values import ChartSpec, ModuleInfo, Overhead, Reading, Status
 
 NORM, RATE, LOSS = "Output Norm", "Output Activation Rate", "Loss"
@@ -38,6 +39,7 @@ class Stage:
     strict: bool = False
     now: Status = field(default_factory=Status)
     cells: int = 0
+    cards: Cards = field(default_factory=Cards)
     commands: list[object] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 // @ts-check
 // The board: what is behind all views of one dashboard. It keeps the numbers and the view, and decides what is drawn when.
 import { Answers } from "./answers.js";
+import { Cards, PANELS_TAB } from "./cards.js";
 import { Chart } from "./chart.js";
 import { Commands } from "./commands.js";
 import { mainLine, makeFrame, windowWidth } from "./frame.js";
@@ -10,7 +11,7 @@ import { Names } from "./names.js";
 import { Pace } from "./pace.js";
 import { STATS } from "./bins.js";
 import { Incoming, PanelStore } from "./store.js";
-import { ViewState, atFirst } from "./view.js";
+import { ViewState, atFirst, sendQuietly } from "./view.js";
 import { Whole } from "./whole.js";
 import { Gatherer } from "./windows.js";
 
@@ -43,6 +44,8 @@ const NO_STATUS = {
   reach: "",
   learning_rates: [],
   instrument: null,
+  items: [],
+  eta_s: null,
 };
 
 /** Parts of the status that somebody who has asked for something waits for: they are shown at once. */
@@ -85,6 +88,10 @@ export class Board {
     this.width = 1; // steps a window
     this.known = { key: "", status: this.status, marks: /** @type {import('./types.js').Mark[]} */ ([]) };
     /** @type {string | null} */ this.firstChoice = null;
+    this.cards = new Cards(model.get("cards"));
+    this.chosenTab = this.rememberedTab;
+    /** Key of the tensor that is seen. */ this.tensor = "";
+    /** @type {Set<string>} tags of panels of which only the heading is seen */ this.folded = new Set();
     this.setSpec();
     this.stopListening = this.listen();
     this.ready = this.fetchModels();
@@ -165,6 +172,13 @@ export class Board {
           this.kick();
         },
       ],
+      [
+        "change:cards",
+        () => {
+          this.cards.adopt(model.get("cards"));
+          this.kick();
+        },
+      ],
       ["change:view", () => this.view.adopt(model.get("view"), this.spec)],
       ["change:spec", () => this.renew()],
       ["comm_live_update", () => setTimeout(() => this.setGone(this.isDisconnected()))],
@@ -237,12 +251,14 @@ export class Board {
   /** @param {any} content @param {DataView[]} buffers */
   receive(content, buffers) {
     if (content?.t === "answer") return this.commands.take(content);
-    if (content?.t !== "delta") return;
+    if (!["delta", "card", "card-gone"].includes(content?.t)) return;
     this.kernelGone = false;
     this.whole.saw(content.number, this.answers.got);
-    this.takeStatus(content.status ?? {});
+    if (content.t === "card") this.cards.take(content, buffers);
+    else if (content.t === "card-gone") this.cards.drop(content.keys);
+    else this.takeStatus(content.status ?? {});
     this.answers.take(content);
-    if (content.parts.length) this.takeParts(content.parts, new Incoming(buffers));
+    if (content.parts?.length) this.takeParts(content.parts, new Incoming(buffers));
     if (this.isSeen) this.kick();
     else this.answers.give();
   }
@@ -263,6 +279,43 @@ export class Board {
       if (bins) store.putBins(bins.steps, bins.seconds, bins.values, part.w);
       store.put(rows.steps, rows.seconds, rows.values);
     }
+  }
+
+  // -- tabs
+
+  /** The tab in sight. */
+  get tab() {
+    return this.cards.tabs.includes(this.chosenTab) ? this.chosenTab : PANELS_TAB;
+  }
+
+  /** @param {string} tab */
+  chooseTab(tab) {
+    this.chosenTab = tab;
+    try {
+      sessionStorage.setItem(this.tabKey, tab);
+    } catch {
+      // where the page may keep nothing, a reload begins with the panels
+    }
+    this.tellLook("");
+    this.kick(true);
+  }
+
+  /** The models' own name is not told here, but that of their first chart is. */
+  get tabKey() {
+    return `monitorch-tab-${this.model.get("models")[0]?.fig ?? ""}`;
+  }
+
+  get rememberedTab() {
+    try {
+      return sessionStorage.getItem(this.tabKey) ?? PANELS_TAB;
+    } catch {
+      return PANELS_TAB;
+    }
+  }
+
+  /** What a person looks at comes first. @param {string} key of a card */
+  tellLook(key) {
+    sendQuietly(this.model, { type: "look", tab: this.tab === PANELS_TAB ? "" : this.tab, key });
   }
 
   // -- what is asked for
@@ -297,6 +350,13 @@ export class Board {
       this.litNames.has(row.name) || this.litNames.has(this.names.owner(row.name) ?? "");
     const found = this.litNames.size ? rows.filter(lit) : [];
     return new Set(found.length < rows.length || rows.length === 1 ? found.map((row) => row.name) : []); // all is none
+  }
+
+  /** Leave only the heading of a panel, or open it again. @param {string} tag */
+  foldPanel(tag) {
+    if (!this.folded.delete(tag)) this.folded.add(tag);
+    for (const dash of this.dashes) dash.updateControls();
+    this.kick(true);
   }
 
   /** A panel has to be drawn anew, for its size has changed or it has come on screen. @param {number} i */
@@ -388,20 +448,26 @@ export class Board {
     if (!this.isSeen) return;
     const snap = urgent || this.stillness.matches;
     this.setWidth();
+    const unsettled = this.tab === PANELS_TAB && this.drawPanels(snap);
+    this.drawn++;
+    for (const dash of this.dashes) dash.updateStatus(this.drawn);
+    if (unsettled) setTimeout(() => this.kick(), SETTLE_MS);
+  }
+
+  /** The panels on screen; whether some axis still moves. @param {boolean} snap */
+  drawPanels(snap) {
     let unsettled = false;
     for (let i = 0; i < this.charts.length; i++) {
       const panels = [...this.dashes]
         .map((dash) => dash.panels[i])
-        .filter((panel) => panel?.onScreen && !panel.element.hidden);
+        .filter((panel) => panel?.onScreen && !panel.element.hidden && !panel.isFolded);
       if (!panels.length) continue;
       for (const panel of panels) panel.makeRoom();
       if (panels.some((panel) => panel.plot.ready)) this.drawPanel(i, panels[0].plot.size, snap);
       for (const panel of panels) panel.updatePlot();
       unsettled ||= !this.charts[i].xDomain.settled || !this.charts[i].yDomain.settled;
     }
-    this.drawn++;
-    for (const dash of this.dashes) dash.updateStatus(this.drawn);
-    if (unsettled) setTimeout(() => this.kick(), SETTLE_MS);
+    return unsettled;
   }
 
   setWidth() {

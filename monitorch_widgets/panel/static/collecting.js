@@ -133,11 +133,11 @@ export class PaceBox {
       (percent, settled) => commands.send("budget", { max_overhead: percent / 100 }, settled),
       { unit: "% of the time", min: "0", title: "What watching may add to the time that training takes, where every is auto" },
     );
-    this.log = new Field("losses every", "number", (steps, settled) => commands.send("log_every", { steps }, settled), {
+    this.log = new Field("histograms every", "number", (steps, settled) => commands.send("log_every", { steps }, settled), {
       unit: "steps",
       step: "1",
       min: "1",
-      title: "Losses and metrics are read at every n-th step",
+      title: "Histograms, and what else is heavy, are made at every n-th step",
     });
     this.element = drawerSection("How often", this.every.element, this.budget.element, this.log.element);
   }

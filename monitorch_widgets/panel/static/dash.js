@@ -1,17 +1,20 @@
 // @ts-check
 // One view of a board: the elements in one output cell.
+import { PANELS_TAB } from "./cards.js";
 import { Controls } from "./controls.js";
 import { h } from "./dom.js";
 import { Drawer } from "./drawer.js";
 import { fillFaults } from "./fault.js";
 import { listenToKeys } from "./keys.js";
 import { Panel } from "./panel.js";
+import { Panes } from "./panes.js";
 import { Picker } from "./picker.js";
 import { Reply } from "./reply.js";
 import { Steer } from "./steer.js";
 import { Strip } from "./strip.js";
+import { Tabs } from "./tabs.js";
 
-let drawers = 0;
+let dashes = 0;
 
 /** @typedef {import('./board.js').Board} Board */
 
@@ -23,7 +26,9 @@ export class Dash {
     /** @type {Panel[]} */ this.panels = [];
     this.steer = new Steer(board);
     this.reply = new Reply(board);
-    this.drawer = new Drawer(board, `${board.id}-drawer-${++drawers}`);
+    this.drawer = new Drawer(board, `${board.id}-drawer-${++dashes}`);
+    this.panes = new Panes(board, `${board.id}-pane-${dashes}`);
+    this.tabs = new Tabs(board, this.panes.element.id);
     this.root = this.makeRoot();
     this.element.replaceChildren(this.root);
     this.build();
@@ -31,11 +36,11 @@ export class Dash {
     board.kick(true);
   }
 
-  /** What is there whatever model is shown: the buttons of the run, the drawer, the keys. */
+  /** What is there whatever model is shown: the buttons of the run, the cards, the drawer, the keys. */
   makeRoot() {
     const { board } = this;
     const given = { class: "mw-root", "data-testid": "mw-root", "data-drawn": "0", tabindex: "-1" }; // a click focuses it
-    const root = h("div", given, this.drawer.element);
+    const root = h("div", given, this.panes.element, this.drawer.element);
     root.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && board.view.now.large) board.view.change({ large: null });
     });
@@ -66,7 +71,7 @@ export class Dash {
       h("div", { class: "mw-side" }, this.picker.element),
       h("div", { class: "mw-main" }, this.controls.element, this.faults, this.grid, this.nothing),
     );
-    this.root.prepend(this.strip.element, this.body);
+    this.root.prepend(this.strip.element, this.tabs.element, this.body);
     if (focused && this.root.contains(focused)) focused.focus({ preventScroll: true }); // what was moved has lost it
     this.watchScreen();
     this.watchHeights();
@@ -94,6 +99,7 @@ export class Dash {
   watchHeights() {
     const heights = new Map([
       ["--mw-strip-height", this.strip?.element],
+      ["--mw-tabs-height", this.tabs.element],
       ["--mw-controls-height", this.controls?.element],
     ]);
     const tell = () => {
@@ -127,6 +133,9 @@ export class Dash {
 
   /** @param {number} drawn */
   updateStatus(drawn) {
+    this.tabs.update();
+    if (this.body) this.body.hidden = this.board.tab !== PANELS_TAB;
+    this.panes.draw();
     this.updateSteer();
     this.picker?.updateStatus();
     this.controls?.updateWidth();
@@ -139,6 +148,7 @@ export class Dash {
     this.steer.update();
     this.reply.update();
     this.drawer.update();
+    this.panes.look();
   }
 
   /** Faults that belong to no panel. */

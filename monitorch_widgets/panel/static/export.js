@@ -35,8 +35,8 @@ export function exportItems(panel, close) {
   const name = panel.spec.tag.toLowerCase().replace(/[^a-z0-9]+/g, "-");
   return [
     item("Copy values", "mw-copy", () => copyText(asTable(panel, "\t"))),
-    item("Save CSV", "mw-save-csv", () => save(new Blob([asTable(panel, ",")], { type: "text/csv" }), `${name}.csv`)),
-    item("Save SVG", "mw-save-svg", () => save(new Blob([asSvg(panel)], { type: "image/svg+xml" }), `${name}.svg`)),
+    item("Save CSV", "mw-save-csv", () => saveBlob(new Blob([asTable(panel, ",")], { type: "text/csv" }), `${name}.csv`)),
+    item("Save SVG", "mw-save-svg", () => saveBlob(new Blob([asSvg(panel)], { type: "image/svg+xml" }), `${name}.svg`)),
     item("Save PNG", "mw-save-png", () => savePng(panel, `${name}.png`)),
   ];
 }
@@ -83,7 +83,7 @@ async function copyText(text) {
 }
 
 /** @param {Blob} blob @param {string} name */
-function save(blob, name) {
+export function saveBlob(blob, name) {
   const url = URL.createObjectURL(blob);
   h("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
@@ -98,7 +98,7 @@ async function savePng(panel, name) {
   [canvas.width, canvas.height] = [2 * picture.width, 2 * picture.height];
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-  canvas.toBlob((blob) => blob && save(blob, name));
+  canvas.toBlob((blob) => blob && saveBlob(blob, name));
 }
 
 /**

@@ -19,8 +19,15 @@
 //   mw-x, mw-window, mw-window-now, mw-smooth, mw-mode-lines, mw-mode-map, mw-map-all, mw-solo-off
 //   mw-panels, mw-panels-box, mw-panel-shown [data-tag]
 //   mw-panel [data-tag, data-drawn: drawings of its chart], in it: mw-line-mean|median|min|max,
-//     mw-band-std|Q1-Q3|min-max, mw-scale-lin|log, mw-large, mw-menu, mw-menu-box, mw-copy, mw-save-csv|svg|png, mw-tooltip, mw-legend-name [data-name], mw-fault,
+//     mw-band-std|Q1-Q3|min-max, mw-scale-lin|log, mw-fold-panel, mw-large, mw-menu, mw-menu-box, mw-copy, mw-save-csv|svg|png, mw-tooltip, mw-legend-name [data-name], mw-fault,
 //     mw-stage (where in the step the numbers are taken), mw-plot-note (what the axis has no place for), mw-event-mark
+//   mw-tabs, mw-tab [data-tab, aria-selected], mw-pane [data-tab], mw-card [data-key] with mw-card-state [data-state], mw-card-words,
+//     mw-card-act [data-action, data-awaited], mw-card-curve, mw-card-table, mw-bar-rows, mw-bar-columns
+//   Data: mw-tensors, mw-tensor-group, mw-tensor [data-key, aria-pressed], mw-tensor-search, mw-histogram-every (a field),
+//     mw-tensor-title, mw-tensor-facts, mw-histogram, mw-histogram-map
+//   Gallery: mw-picture, mw-picture-older|newer|slider|save, mw-picture-step, mw-picture-caption
+//   LR finder: mw-lr-figure (a slider: arrow keys), mw-lr-value, mw-lr-back; its button is mw-card-act [data-action=apply]
+//   mw-eta, mw-strip-item [data-name]: time left, and metrics that stand in the strip
 //   in each chart bqplot's `.mw-mark-<mark> .curve[data-name]` with the path `.line` or, for bands, `.area`; marks are
 //     mean, median, extremes, raw, band_std, band_q, band_minmax, image; lit lines are `.mw-lit-line[data-name]`
 import { Board } from "./board.js";
@@ -48,6 +55,7 @@ export default () => {
       return () => {
         own.dashes.delete(dash);
         dash.drawer.close();
+        dash.panes.closeAll();
         dash.close();
       };
     },

@@ -98,10 +98,22 @@ export class Panel {
       label: `About ${this.spec.title}`,
       testid: "mw-menu-box",
     });
+    this.fold = h(
+      "button",
+      {
+        type: "button",
+        class: "mw-icon-button mw-fold-panel",
+        "data-testid": "mw-fold-panel",
+        "aria-label": `Fold ${this.spec.title}`,
+        onclick: () => this.board.foldPanel(this.spec.tag),
+      },
+      icon("open"),
+    );
     const unit = this.spec.unit ? h("span", { class: "mw-unit" }, this.spec.unit) : null;
     return h(
       "header",
       { class: "mw-panel-head" },
+      this.fold,
       h("h3", { title: this.spec.title }, this.spec.title),
       unit,
       h("span", { class: "mw-panel-acts" }, this.large, this.menu.element),
@@ -202,6 +214,10 @@ export class Panel {
     return this.board.view.now.panels[this.spec.tag];
   }
 
+  get isFolded() {
+    return this.board.folded.has(this.spec.tag);
+  }
+
   /** Where in the step the numbers are taken, in words: the newest ones, else as the lens says it. */
   get stage() {
     return this.board.status.stages[this.spec.tag] || this.spec.stage || "";
@@ -226,6 +242,9 @@ export class Panel {
     press(this.large, large);
     this.element.classList.toggle("mw-is-large", large);
     this.element.hidden = now.hidden_panels.includes(this.spec.tag);
+    this.element.classList.toggle("mw-folded", this.isFolded);
+    this.fold?.setAttribute("aria-expanded", String(!this.isFolded));
+    if (this.fold) this.fold.title = this.isFolded ? "Open" : "Fold";
     this.updateLegend();
     this.updateStage();
   }

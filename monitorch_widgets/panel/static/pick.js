@@ -68,7 +68,7 @@ function toSegment(px, py, a, b) {
   return Math.hypot(a[0] + share * dx - px, a[1] + share * dy - py);
 }
 
-/** @param {Float64Array} sorted @param {number} value */
+/** @param {ArrayLike<number>} sorted @param {number} value */
 export function nearestIndex(sorted, value) {
   let [low, high] = [0, sorted.length - 1];
   while (low < high) {

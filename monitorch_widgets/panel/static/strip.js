@@ -37,11 +37,12 @@ export class Strip {
       h("i", { class: "mw-dot" }),
       this.word,
     );
-    this.facts = Object.fromEntries(["epoch", "step", "phase", "rate", "elapsed"].map((key) => [key, fact(key)]));
+    this.facts = Object.fromEntries(["epoch", "step", "phase", "rate", "elapsed", "eta"].map((key) => [key, fact(key)]));
     this.costs = new Costs(board);
     this.headline = h("div", { class: "mw-headline", "data-testid": "mw-headline" });
     /** @type {Map<string, {value: HTMLElement, path: SVGElement}>} */
     this.numbers = new Map();
+    this.items = h("div", { class: "mw-strip-items", "data-testid": "mw-strip-items", hidden: true });
     this.headline.hidden = !board.spec.panels.some(({ kind }) => kind === "loss" || kind === "metrics");
     this.element = h(
       "div",
@@ -55,7 +56,7 @@ export class Strip {
         this.costs.element,
         steer,
       ),
-      h("div", { class: "mw-strip-line mw-strip-second" }, this.headline, reply),
+      h("div", { class: "mw-strip-line mw-strip-second" }, this.headline, this.items, reply),
     );
   }
 
@@ -80,8 +81,23 @@ export class Strip {
       "Optimizer steps a second",
     );
     this.set("elapsed", began ? clockText(status.elapsed_s) : "", "Time since the first step");
+    const left = state === "live" ? (status.eta_s ?? NaN) : NaN;
+    this.set("eta", left === left ? `ETA ${clockText(left)}` : "", "Time until the run ends, at its present pace");
     this.costs.update(status.overhead);
     this.updateNumbers();
+    this.updateItems(status.items ?? []);
+  }
+
+  /** Metrics that were asked to stand here; those that have a curve here already are not told twice. @param {[string, string][]} items */
+  updateItems(items) {
+    const others = items.filter(([name]) => !this.numbers.has(name));
+    this.items.hidden = !others.length;
+    const shape = JSON.stringify(others.map(([name]) => name));
+    if (this.items.dataset.shape !== shape) {
+      this.items.dataset.shape = shape;
+      this.items.replaceChildren(...others.map(([name]) => stripItem(name)));
+    }
+    others.forEach(([, text], i) => setText(/** @type {Element} */ (this.items.children[i].lastElementChild), text));
   }
 
   /** @param {string} state @returns {[string, string]} */
@@ -142,6 +158,12 @@ function endOf({ events, step }) {
   if (last?.last_step !== step) return undefined;
   const [head] = last.words.split(":");
   return [`${head[0].toLowerCase()}${head.slice(1)} at step ${countText(step)}`, `${last.words}. What was read stays`];
+}
+
+/** @param {string} name */
+function stripItem(name) {
+  const given = { class: "mw-number", "data-testid": "mw-strip-item", "data-name": name, title: name };
+  return h("span", given, h("span", { class: "mw-number-name" }, name.replace(/_/g, " ")), h("b", {}));
 }
 
 /** @param {string} key */

@@ -52,7 +52,8 @@
  *   state: string, epoch: number, step: number, phase: string, steps_per_s: number, elapsed_s: number,
  *   epoch_marks: [number, number][], faults: Fault[], events: TrainingEvent[], stages: Record<string, string>,
  *   memory_bytes: Record<string, number>, unwatched: ModuleInfo[], overhead: Overhead | null, asked: string,
- *   reach: string, learning_rates: LearningRate[], instrument: Instrument | null,
+ *   reach: string, learning_rates: LearningRate[], instrument: Instrument | null, items: [string, string][],
+ *   eta_s: number | null,
  * }} Status
  */
 

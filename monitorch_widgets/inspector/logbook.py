@@ -1,0 +1,283 @@
+"""The logbook: numbers that a loop, or another library, logs by name."""
+
+from __future__ import annotations
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from monitorch_widgets.errors import ArgumentError, NotWatched
+from monitorch_widgets.gatherer.compiled import not_compiled
+from monitorch_widgets.values import ChartSpec, TagAttributes, TagType
+
+from .batch_size import BatchSize
+from .entry import Entry, Key, Options, tag_of
+from .exchange import Meeting, distributed, gathered, in_order
+from .figures import Figures
+from .hooks_table import HOOKS
+from .hyperparameters import hparams_card
+from .logged import Logged, spec_of
+from .logged_value import checked_name, checked_number, computes, own_copy
+from .reductions import Number
+from .table import losses_of
+
+if TYPE_CHECKING:
+    from .inspector import PyTorchInspector
+
+_BIG = TagAttributes(logy=False, big_plot=True, annotate=True, type=TagType.NUMERICAL)
+_EVALUATIONS = ("val", "test")
+
+
+class Logbook:
+    """Takes numbers by name, keeps them step by step or reduces them over an epoch, and knows the newest of each.
+
+    Parameters
+    ----------
+    inspector : PyTorchInspector
+        Whose history and visualizer get them.
+
+    Attributes
+    ----------
+    hook : str
+        Name of the hook that runs now, which decides what ``on_step`` and ``on_epoch`` are by default; empty in a
+        loop without hooks, where the phase does.
+    sizes : BatchSize
+        Knows the size of the current batch.
+    """
+
+    def __init__(self, inspector: PyTorchInspector) -> None:
+        self._inspector = inspector
+        self.hook = ""
+        self.sizes = BatchSize()
+        self.figures = Figures()
+        self._entries: dict[Key, Entry] = {}
+        self._takers: dict[str, Logged] = {}
+        self._specs: dict[str, ChartSpec] = {}
+        self._told: set[str] = set()
+
+    # ------------------------------------------------------------------ what the loop logs
+
+    @not_compiled
+    def log(self, name: str, value: Any, options: Options, batch_size: int | None) -> None:
+        """Take a number, or an object that computes one; see :meth:`~.logs.Logs.log`."""
+        inspector, phase = self._inspector, self._inspector._phases.now
+        if inspector._phases.quiet:
+            self._not_read(name, phase)
+            return
+        number = None if computes(value) else checked_number(checked_name(name), value)
+        key = Key(phase, self.hook, name, options.loader if options.add_dataloader_idx else None)
+        entry, made = self._entries.get(key), inspector.state.buffer.step
+        if entry is not None and phase in _EVALUATIONS and entry.made != made:
+            self.close_evaluations()  # steps were made since: that was another evaluation
+            entry = self._entries.get(key)
+        if entry is None:
+            entry = self._entry(key, options)
+        elif entry.options != options:
+            raise ArgumentError(
+                f"expected {name!r} to be logged with the same options each time in {_place(key)}; received "
+                f"{_differing(entry.options, options)}. Give each its own name."
+            )
+        evaluation = self._belongs_before(phase)
+        entry.step, entry.made = max(made - evaluation, 0), made
+        if number is None:
+            self._take_metric(entry, value, evaluation)
+        elif entry.metric is None:
+            self._take_number(entry, number, batch_size, evaluation)
+        else:
+            raise ArgumentError(f"expected {name!r} to be the metric that it was before; received a number.")
+
+    def _entry(self, key: Key, options: Options) -> Entry:
+        entry = Entry(key, options)
+        inspector = self._inspector
+        if key.phase == "train":
+            self.close_evaluations()
+        inspector._schedule.sees_push()
+        self.sizes.follow(inspector._watch.model if inspector.state.attached else None, inspector.state.hooks)
+        for name in dict.fromkeys((entry.step_name, entry.epoch_name)):
+            self.figures.know(name, entry.name, shown=options.prog_bar)
+        if options.logger:
+            self._panel(tag_of(entry.name))
+        self._entries[key] = entry
+        return entry
+
+    def _belongs_before(self, phase: str) -> bool:
+        """Whether a number of now belongs to the step that was made last."""
+        if phase in _EVALUATIONS:
+            return True
+        known = HOOKS.get(self.hook)
+        return not self._inspector.state.step_begun if known is None else not known.in_step
+
+    def _take_number(self, entry: Entry, value: Number, batch_size: int | None, evaluation: bool) -> None:
+        if entry.on_step:
+            self._push(value, self._taker(entry), entry.step_name, evaluation)
+            if entry.options.sync_dist and entry.syncs and distributed():
+                entry.keep_step(own_copy(value) if isinstance(value, Tensor) else value)
+        if entry.on_epoch:
+            size = batch_size if batch_size is not None or not entry.weighs else self._size(entry)
+            entry.add(value, size)
+
+    def _size(self, entry: Entry) -> int | None:
+        size = self.sizes.now
+        if size is None and self.sizes.has_batch and self._inspector.strict:
+            raise ArgumentError(
+                f"expected a batch with a tensor, whose size is the weight of {entry.name!r} in the mean of the epoch; "
+                f"received one without. Say it: log({entry.name!r}, ..., batch_size=10)."
+            )
+        return size
+
+    def _take_metric(self, entry: Entry, metric: Any, evaluation: bool) -> None:
+        if entry.metric not in (None, metric):
+            raise ArgumentError(
+                f"expected {entry.key.name!r} to be the same metric each time; received another. Give each a name."
+            )
+        entry.metric = metric
+        of_batch = getattr(metric, "_forward_cache", None)
+        if entry.on_step and of_batch is not None:
+            self._push(checked_number(entry.key.name, of_batch), self._taker(entry), entry.step_name, evaluation)
+        elif entry.on_step and entry.options.on_epoch is None:
+            entry.on_epoch = True  # only update() was called, so it has no number of its batch
+
+    def _push(self, value: Number, taker: Logged, name: str, evaluation: bool) -> None:
+        buffer = self._inspector.state.buffer
+        material = value if isinstance(value, float) else own_copy(value)
+        buffer.ear = self._inspector.state.hooks.own
+        buffer.push(material, taker, (name,), evaluation=evaluation)
+
+    def _taker(self, entry: Entry) -> Logged:
+        tag = tag_of(entry.name) if entry.options.logger else ""
+        if tag not in self._takers:
+            self._takers[tag] = Logged(self._inspector._arrivals, self.figures, tag)
+        return self._takers[tag]
+
+    # ------------------------------------------------------------------ what another library has finished
+
+    def record(self, name: str, value: Any, *, step: int | None = None, epoch_value: bool = False) -> None:
+        """Take a number that another library has reduced already.
+
+        Parameters
+        ----------
+        name : str
+            Its name; nothing is added to it.
+        value : number or torch.Tensor of one element
+            What it is.
+        step : int, optional
+            Step that it belongs to; by default the last one that was made.
+        epoch_value : bool
+            Whether it stands for an epoch, so that it comes into the table of epochs.
+        """
+        inspector, tag = self._inspector, tag_of(name)
+        number = checked_number(checked_name(name), value)
+        self.figures.know(name, name)
+        self._panel(tag)
+        step = max(inspector.state.buffer.step - 1, 0) if step is None else step
+        taker = Logged(inspector._arrivals, self.figures, tag, step=step, epoch=epoch_value)
+        if isinstance(number, float):
+            taker.take([name], np.array([[number]]), [step])
+        else:
+            self._push(number, taker, name, True)
+
+    # ------------------------------------------------------------------ the end of a phase
+
+    def end_phase(self, phase: str) -> None:
+        """Compute what the epoch of a phase has brought; under ``torch.distributed`` every rank has to call it."""
+        self._close([phase], meeting=True)
+
+    def end_epoch(self) -> None:
+        """Compute what is left of all phases."""
+        self._close(("train", *_EVALUATIONS), meeting=True)
+
+    def close_evaluations(self) -> None:
+        """Compute what evaluations have brought: training goes on. What the ranks reduce together waits."""
+        if any(key.phase in _EVALUATIONS for key in self._entries):
+            self._close(_EVALUATIONS, meeting=False)
+
+    def _close(self, phases: Iterable[str], *, meeting: bool) -> None:
+        ending = in_order(entry for key, entry in self._entries.items() if key.phase in phases)
+        met = gathered(ending) if meeting else Meeting.alone()
+        if met.brought:
+            self._inspector._settle()  # numbers of this rank first, then those of all
+        for entry in ending:
+            if met.takes(entry):
+                del self._entries[entry.key]
+                with self._inspector._faults.border(None):
+                    self._finish(entry, met)
+
+    def _finish(self, entry: Entry, met: Meeting) -> None:
+        taker = self._taker(entry)
+        for step, (both, reading) in met.of_steps(entry).items():
+            taker.join(entry.step_name, step, both, reading)
+        try:
+            if entry.on_epoch:
+                self._mind_size(entry)
+                number = checked_number(entry.name, met.result(entry))
+                self._push(number, taker.of_epoch(entry.step), entry.epoch_name, True)
+        finally:
+            if entry.metric is not None:
+                entry.metric.reset()
+
+    def _mind_size(self, entry: Entry) -> None:
+        if entry.guesses > 1:
+            self._tell_once(
+                "size",
+                f"no batch size is known, so the mean of {entry.name!r} gives each batch the same weight. Say it by "
+                "log(..., batch_size=...), or iterate over inspector.iter(loader).",
+            )
+
+    def show_epoch(self, epoch: int) -> None:
+        """Hand the newest numbers to the visualizer and to the table of epochs; the next epoch begins."""
+        inspector, of_epoch = self._inspector, self.figures.of_epoch
+        by_tag = self.figures.take_epoch()
+        if not inspector.is_main_process:
+            return
+        with inspector._faults.border(None):
+            for tag, numbers in by_tag.items():
+                inspector._record.plot_numerical_values(
+                    epoch, tag, OrderedDict([(tag, numbers)]), OrderedDict([(tag, {})])
+                )
+            losses = losses_of(inspector.lenses, inspector._call_preprocessor) if inspector.state.is_active else {}
+            row = {**losses, **of_epoch}
+            if row:
+                inspector.cards.put(inspector._epoch_rows.add({**row, "epoch": epoch}))
+            if self.figures.compared:
+                inspector.cards.put(hparams_card(inspector._history.hyperparams, self.figures.compared))
+
+    # ------------------------------------------------------------------ what came out
+
+    @property
+    def specs(self) -> list[ChartSpec]:
+        """Panels of what was logged, in the order that they came."""
+        return list(self._specs.values())
+
+    def _panel(self, tag: str) -> None:
+        if tag in self._specs:
+            return
+        self._specs[tag] = spec_of(tag)
+        inspector = self._inspector
+        inspector._history.declare(tag)
+        with inspector._faults.border(None):
+            of_lenses = {spec.tag for lens in inspector.lenses for spec in lens.specs}
+            if inspector.is_main_process and tag not in of_lenses:
+                inspector.visualizer.register_tags(tag, _BIG)
+            inspector._show_layout()
+
+    def _not_read(self, name: str, phase: str) -> None:
+        if phase != "sanity":
+            self._tell_once(phase, f"log({name!r}) in phase {phase!r}: nothing is recorded there.")
+
+    def _tell_once(self, what: str, words: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            warnings.warn(words, NotWatched, stacklevel=4)
+
+
+def _place(key: Key) -> str:
+    return f"{key.hook or 'phase ' + repr(key.phase)}"
+
+
+def _differing(first: Options, second: Options) -> str:
+    pairs = zip(Options._fields, first, second, strict=True)
+    return "; ".join(f"{name}={now!r} after {before!r}" for name, before, now in pairs if now != before)
