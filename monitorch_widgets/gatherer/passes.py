@@ -166,6 +166,11 @@ class Passes:
         return self._left is not None and self._left.touched
 
     @property
+    def waiting(self) -> int:
+        """Backward passes whose gradients no step has used."""
+        return 0 if self._used else self.count
+
+    @property
     def inside(self) -> bool:
         """Whether a forward pass of the model is running, or was left by an exception."""
         return self._inside

@@ -328,6 +328,7 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
         self._clock.saw_forward(training)
 
     def _after_step(self, optimizer: Optimizer | None) -> None:
+        self._step_log.made_step()
         self._clock.finish_step()
         self._rates.saw(optimizer)
         self._logbook.close_evaluations()

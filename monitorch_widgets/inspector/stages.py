@@ -20,7 +20,7 @@ class StepTaken:
     optimizer : bool
         Whether an optimizer made it.
     closure : bool
-        Whether the optimizer computed the gradients itself, with a closure.
+        Whether the optimizer computed the gradients itself, more than once, with a closure.
     forwards : int
         Forward passes since the step before.
     """

@@ -40,6 +40,7 @@ class StepLog:
         self._events = events
         self._never_a_step = 0
         self._told = False
+        self._waited = 0  # backward passes before the step that is being made
         self._taken: dict[int, StepTaken] = {}
         self._noted: dict[str, StepTaken] = {}
         self._overflows = Told(self._overflow_known)
@@ -47,13 +48,22 @@ class StepLog:
 
     def saw_step(self, optimizer: Optimizer | None) -> None:
         """Note a step, right before it is made."""
-        passes, closure = self._state.passes, self._state.hooks.closure
-        self._taken[self._state.buffer.step] = StepTaken(
-            passes.count, passes.touched, optimizer is not None, closure, passes.forwards or passes.count
-        )
+        self._waited = self._state.passes.waiting
+        self._note(optimizer is not None, self._state.hooks.closure)
         overflow = getattr(optimizer, "found_inf", None)  # a gradient scaler leaves it to a fused optimizer
         if isinstance(overflow, torch.Tensor):
             self._state.buffer.push(overflow.detach().reshape(1).float(), self._overflows, ("overflow",))
+
+    def made_step(self) -> None:
+        """Note how a step went whose optimizer was given a closure, right after it."""
+        if self._state.hooks.closure:  # which a Trainer gives to any optimizer, and most evaluate it once
+            self._note(True, self._state.passes.count - self._waited > 1)
+
+    def _note(self, optimizer: bool, closure: bool) -> None:
+        passes = self._state.passes
+        self._taken[self._state.buffer.step] = StepTaken(
+            passes.count, passes.touched, optimizer, closure, passes.forwards or passes.count
+        )
 
     def note_stages(self, history: History, specs: Iterable[ChartSpec], came: Mapping[str, Iterable[int]]) -> None:
         """Tell each series how the steps went whose readings have come."""

@@ -103,6 +103,29 @@ def test_a_closure_and_a_loop_without_optimizer_have_stages_of_their_own() -> No
     assert "closure" in inspector.history[NORM].stage and inspector.status().events == ()
 
 
+def test_a_closure_that_is_evaluated_once_is_as_a_step_without_one() -> None:
+    """A Trainer gives one to every optimizer, with the last backward pass and the clipping in it."""
+    model = small()
+    inspector, optimizer = watch(model), torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def closure() -> Tensor:
+        loss = loss_of(model)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1e-3)
+        return loss
+
+    told = []
+    for before in (0, 3):
+        optimizer.zero_grad()
+        for _ in range(before):
+            loss_of(model).backward()
+        optimizer.step(closure)  # type: ignore[arg-type]
+        told.append((inspector.history[NORM].stage, stages(inspector)["Output Norm"]))
+    assert told[0][0] == "as the optimizer used it: unscaled or clipped after backward"
+    assert told[1][0] == "as the optimizer used it: accumulated over 4 backward passes, then unscaled or clipped"
+    assert told[1][1].endswith("mean of 4 a step") and "mean" not in told[0][1]
+
+
 def steps_with_overflow(model: nn.Module, where: set[int], fused: bool, to_none: bool) -> Iterator[Tensor]:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=fused)
     scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
