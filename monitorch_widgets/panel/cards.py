@@ -83,8 +83,8 @@ class CardFeed:
 
     Examples
     --------
-    >>> from monitorch_widgets.inspector.cards import Cards
-    >>> cards = Cards()
+    >>> from monitorch_widgets.inspector.cards import Shown
+    >>> cards = Shown()
     >>> feed = CardFeed(cards)
     >>> cards.put(Card("hparams", "Run", "report", "Hyper-parameters", {}))
     >>> [message.card.key for message in feed.due()]

@@ -209,7 +209,7 @@ class WidgetsVisualizer(AbstractVisualizer):
             tuple(inspector.modules),
             inspector._history,  # as it is: this is asked for in the middle of a step too
             _last_status(inspector),
-            inspector.cards,
+            inspector.cards.shown,
         )
 
     def _view(self) -> View:

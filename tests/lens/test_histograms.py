@@ -60,7 +60,8 @@ def trained(model: nn.Module, inspector: PyTorchInspector) -> None:
 
 def cards(inspector: PyTorchInspector) -> dict[str, Card]:
     assert inspector.history is not None  # brings what waits
-    return {card.key.removeprefix("histogram/"): card for card in inspector.cards.all}
+    found = [card for card in inspector.cards.all if card.kind == "histogram"]
+    return {card.key.removeprefix("histogram/"): card for card in found}
 
 
 def steps(inspector: PyTorchInspector, key: str) -> list[int]:

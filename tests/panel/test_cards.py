@@ -103,7 +103,7 @@ def test_what_does_not_fit_goes_later_the_longest_waiting_first_and_what_is_seen
 
     def put(*names: str) -> None:
         for name in names:
-            fresh = cards.version.to_bytes(2, "big") * 5_000
+            fresh = cards.shown.version.to_bytes(2, "big") * 5_000
             cards.put(Card(name, "Data", "histogram", name, {}, (fresh,)))
 
     put("a", "b", "c", "d")
