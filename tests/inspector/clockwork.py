@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,16 +12,11 @@ import torch
 from torch import nn
 
 from monitorch_widgets import PyTorchInspector
-from monitorch_widgets.gatherer import InspectorState, module_hooks, optimizer_hooks
-from monitorch_widgets.gatherer import hooks as hooks_file
-from monitorch_widgets.inspector import clock as clock_file
-from monitorch_widgets.inspector import inspector as inspector_file
-from monitorch_widgets.inspector import schedule as schedule_file
+from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.lens import OutputNorm
 from monitorch_widgets.lens.abstract_lens import Emit
-from monitorch_widgets.preprocessor import deferred
 
-FILES = (hooks_file, module_hooks, optimizer_hooks, clock_file, inspector_file, schedule_file, deferred)
+ROOMS = ("preprocessor", "gatherer", "lens", "inspector")
 
 
 class Clockwork:
@@ -40,7 +36,10 @@ class Clockwork:
 def clockwork(monkeypatch: pytest.MonkeyPatch) -> Clockwork:
     """The clock of everything that measures time."""
     made = Clockwork()
-    for file in FILES:
+    files = [
+        file for name, file in sys.modules.items() if name.startswith(tuple(f"monitorch_widgets.{r}" for r in ROOMS))
+    ]
+    for file in files:
         for name in ("perf_counter", "monotonic"):
             if hasattr(file, name):
                 monkeypatch.setattr(file, name, made)
