@@ -22,6 +22,7 @@ CHECK_LIMIT_S = 300
 PYTEST_LIMIT_S = 900
 ENVIRONMENT = {
     "MPLBACKEND": "Agg",
+    "OMP_NUM_THREADS": "1",  # models here are small, and threads of two processes get in each other's way
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # the kernel's debugger is not used here
 }
 
@@ -98,6 +99,9 @@ def types() -> Count:
     return python + check("npx", "--no-install", "tsc", "--noEmit", "-p", ".")
 
 
+# Two processes share the work, each file in one of them: its tests may share what is slow to make.
+SHARED = ("--numprocesses=2", "--dist=loadfile")
+
 # Tests that train every animal of the zoo, which takes minutes: a stage, and so a time limit, of their own.
 ZOO = ("tests/zoo", "tests/inspector", "tests/reference")
 
@@ -105,11 +109,11 @@ ZOO = ("tests/zoo", "tests/inspector", "tests/reference")
 def unit() -> Count:
     # A file that cannot even be imported is one failure, no reason to leave the others out.
     others = [f"--ignore={folder}" for folder in ZOO]
-    return pytest("unit", "-m", "not browser", "--continue-on-collection-errors", *others)
+    return pytest("unit", "-m", "not browser", "--continue-on-collection-errors", *SHARED, *others)
 
 
 def zoo() -> Count:
-    return pytest("zoo", "-m", "not browser", "--continue-on-collection-errors", *ZOO)
+    return pytest("zoo", "-m", "not browser", "--continue-on-collection-errors", *SHARED, *ZOO)
 
 
 def notebooks() -> Count:
