@@ -81,15 +81,15 @@ class Ring:
         """Forget the `n` oldest rows."""
         self.start += n
 
-    def empty(self, step: int) -> None:
-        """Take the readings out of the row of `step`, if there is one."""
+    def empty(self, step: int, columns: Ints | slice = slice(None)) -> None:
+        """Take the readings out of the row of `step`, or of some columns there, if there is one."""
         steps = self._copied_part(self._steps, self.start, self.stop)
         place = int(np.searchsorted(steps, step))
         if place < len(steps) and steps[place] == step:
             slot = (self.start + place) % CAPACITY
-            self._values[slot] = np.nan
+            self._values[slot, columns] = np.nan
             if self._counts is not None:
-                self._counts[slot] = 1
+                self._counts[slot, columns] = 1
 
     def widen(self, width: int) -> None:
         """Make the rows `width` columns wide, the new ones without readings."""

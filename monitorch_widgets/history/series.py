@@ -247,6 +247,20 @@ class Series:
                 if value == value:
                     yield Reading(self.tag, module, step, value, stage)
 
+    def replace(self, step: int, second: float, names: Sequence[str], values: Sequence[float] | Floats) -> None:
+        """Set readings of a step, in place of those that it has; a later result is not averaged with the one before.
+
+        Examples
+        --------
+        >>> series = Series("Logged")
+        >>> for score in (0.5, 0.75):
+        ...     series.replace(3, 0.1, ["score"], [score])
+        >>> series.values
+        array([[0.75]])
+        """
+        self._ring.empty(step, self._find(names)[0])
+        self.record(step, second, names, values)
+
     def withdraw(self, step: int) -> None:
         """Empty the row of `step`, if it is there at full detail: what was read belongs to no step after all."""
         self._ring.empty(step)

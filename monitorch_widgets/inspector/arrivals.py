@@ -27,6 +27,7 @@ class Arrivals:
     def __init__(self, history: History) -> None:
         self._history = history
         self._waiting: dict[str, list[tuple[Sequence[str], Floats, Ints]]] = {}
+        self._results: dict[str, dict[tuple[int, str], float]] = {}
         self._pushed: dict[str, Pushed] = {}
 
     def emit(
@@ -36,6 +37,10 @@ class Arrivals:
         numbers = np.asarray(values, np.float64)
         of_each = np.broadcast_to(np.asarray(steps, np.int64), numbers.shape)
         self._waiting.setdefault(tag, []).append((modules, numbers, of_each))
+
+    def put(self, tag: str, name: str, value: float, step: int) -> None:
+        """Take a result, which stands for a whole phase: the newest of a step counts, no mean of them."""
+        self._results.setdefault(tag, {})[step, name] = value
 
     def pushed(self, tag: str) -> Pushed:
         """Who brings numbers here that the loop pushes for one tag; the same each time, so that they come together."""
@@ -47,7 +52,18 @@ class Arrivals:
         """Write what waits into the history, each step as of its second; the steps that came, by tag."""
         waiting, self._waiting = self._waiting, {}
         filled = {tag: parts for tag, parts in waiting.items() if any(modules for modules, _, _ in parts)}
-        return {tag: self._write(tag, parts, second_of) for tag, parts in filled.items()}
+        came = {tag: self._write(tag, parts, second_of) for tag, parts in filled.items()}
+        results, self._results = self._results, {}
+        for tag, found in results.items():
+            came[tag] = sorted({*came.get(tag, ()), *self._write_results(tag, found, second_of)})
+        return came
+
+    def _write_results(
+        self, tag: str, found: dict[tuple[int, str], float], second_of: Callable[[int], float]
+    ) -> set[int]:
+        for (step, name), value in sorted(found.items()):
+            self._history.declare(tag).replace(step, second_of(step), [name], [value])
+        return {step for step, _ in found}
 
     def _write(
         self, tag: str, parts: list[tuple[Sequence[str], Floats, Ints]], second_of: Callable[[int], float]
@@ -73,6 +89,7 @@ class Arrivals:
     def clear(self) -> None:
         """Drop everything."""
         self._waiting.clear()
+        self._results.clear()
 
 
 class Pushed(Ready):

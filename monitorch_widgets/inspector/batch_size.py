@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
+from numbers import Real
 from typing import Any
 
 from torch import Tensor, nn
 
-from monitorch_widgets.errors import NotWatched
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, NotWatched
 from monitorch_widgets.gatherer import Hooks
 from monitorch_widgets.gatherer.compiled import not_compiled
 from monitorch_widgets.gatherer.module_hooks import Inert, hookable
 
 _MOST = 64  # tensors of a batch that are looked at
 _DEEP = 8  # levels of nesting
+_LOOKS = 512  # parts that are looked at, for lists of lists of numbers take long
 
 
-def sizes_in(batch: Any, depth: int = _DEEP) -> Iterator[int]:
+def sizes_in(batch: Any) -> Iterator[int]:
     """First dimension of each tensor or array in a batch, 1 for one without; containers are looked into.
 
     Examples
@@ -29,12 +32,23 @@ def sizes_in(batch: Any, depth: int = _DEEP) -> Iterator[int]:
     >>> list(sizes_in({"x": torch.zeros(4, 3), "more": [torch.zeros(2), "a name", torch.tensor(1.0)]}))
     [4, 2, 1]
     """
-    shape = getattr(batch, "shape", None)
-    if isinstance(batch, Tensor) or isinstance(shape, tuple):
-        yield int(shape[0]) if shape else 1
-    elif depth and not isinstance(batch, str | bytes):
-        for item in islice(_inside(batch), _MOST):
-            yield from sizes_in(item, depth - 1)
+    waiting = [(batch, 0)]
+    for _ in range(_LOOKS):
+        if not waiting:
+            return
+        item, depth = waiting.pop()
+        shape = getattr(item, "shape", None)
+        if isinstance(item, Tensor) or isinstance(shape, tuple):
+            yield int(shape[0]) if shape else 1
+        elif depth < _DEEP and not isinstance(item, str | bytes):
+            waiting += [(inner, depth + 1) for inner in islice(_inside(item), _MOST)][::-1]
+
+
+def _found(batch: Any) -> list[int]:
+    try:
+        return list(islice(sizes_in(batch), _MOST))
+    except Exception:  # an object of somebody's, whose attributes raise: its size is not known
+        return []
 
 
 def _inside(batch: Any) -> Iterable[Any]:
@@ -45,6 +59,27 @@ def _inside(batch: Any) -> Iterable[Any]:
     if dataclasses.is_dataclass(batch):
         return [getattr(batch, field.name) for field in dataclasses.fields(batch)]
     return ()
+
+
+def checked_size(size: Any) -> Any:
+    """Return a batch size: a number that is 0 or more, or a tensor of one element, which nobody waits for.
+
+    Raises
+    ------
+    ArgumentError
+        For another number.
+    ArgumentTypeError
+        For what is no number.
+    """
+    if isinstance(size, Tensor) and size.numel() == 1:
+        return size
+    if isinstance(size, bool) or not isinstance(size, Real):
+        raise ArgumentTypeError(
+            f"expected batch_size to be a number of samples; received {size!r:.100}. Use e.g. len(batch)."
+        )
+    if not 0 <= float(size) < math.inf:
+        raise ArgumentError(f"expected batch_size to be a number of samples, 0 or more; received {size!r}.")
+    return size
 
 
 class BatchSize:
@@ -68,7 +103,7 @@ class BatchSize:
 
     def take(self, batch: Any) -> None:
         """Look at the batch that a loop has come to."""
-        self._of_batch, self.has_batch = list(islice(sizes_in(batch), _MOST)), True
+        self._of_batch, self.has_batch = _found(batch), True
 
     @property
     def now(self) -> int | None:
@@ -111,7 +146,7 @@ class BatchSize:
     def saw_input(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Look at what the model is called with."""
         if not self._of_batch:
-            self._of_input = list(islice(sizes_in((args, kwargs)), _MOST))
+            self._of_input = _found((args, kwargs))
 
 
 class _SeesInput(Inert):

@@ -10,7 +10,7 @@ from torch import nn
 
 from monitorch_widgets.errors import CommandRefused
 from monitorch_widgets.gatherer.optimizer_hooks import follow_optimizers, leave_optimizers
-from monitorch_widgets.verification.state import watchers
+from monitorch_widgets.verification.state import undone_by, watchers
 
 from . import namesakes
 
@@ -29,8 +29,6 @@ def aside(inspector: PyTorchInspector) -> Iterator[None]:
     CommandRefused
         While the model trains in another thread and is not held.
     """
-    from monitorch_widgets.transport import Shield  # a later room
-
     if not inspector.state.attached:
         yield
         return
@@ -38,17 +36,18 @@ def aside(inspector: PyTorchInspector) -> Iterator[None]:
     hooks, gate, phases = inspector.state.hooks, inspector.state.hooks.gate, inspector._phases
     hooks.rest.over(hooks)
     before, phase = (gate.holds, gate.passed, gate.on_pass), (phases.told, phases._unread)
-    gate.holds, gate.on_pass = True, _let_pass
-    phases.told, phases._unread = _QUIET, (_QUIET,)  # past tell(): no evaluation ends here
-    leave_optimizers(hooks)
-    try:
+
+    def undo() -> None:  # or the inspector would look away for ever
+        if inspector.state.attached:
+            follow_optimizers(hooks)
+        phases.told, phases._unread = phase
+        gate.holds, gate.passed, gate.on_pass = before
+
+    with undone_by(undo):
+        gate.holds, gate.on_pass = True, _let_pass
+        phases.told, phases._unread = _QUIET, (_QUIET,)  # past tell(): no evaluation ends here
+        leave_optimizers(hooks)
         yield
-    finally:
-        with Shield():  # or the inspector would look away for ever
-            if inspector.state.attached:
-                follow_optimizers(hooks)
-            phases.told, phases._unread = phase
-            gate.holds, gate.passed, gate.on_pass = before
 
 
 def _check_still(inspector: PyTorchInspector) -> None:

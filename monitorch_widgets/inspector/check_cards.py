@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from monitorch_widgets.values import Card
-from monitorch_widgets.verification import BatchMixing, DryRunReport, OverfitReport
+from monitorch_widgets.verification import BatchMixing, DryRunReport, ModuleCoverage, OverfitReport
 
 MIXING, DRY_RUN, OVERFIT, LR = "checks/batch_mixing", "checks/dry_run", "checks/overfit", "lr_finder"
 _TITLES = {MIXING: "Batch mixing", DRY_RUN: "Dry run", OVERFIT: "Overfit on purpose"}
@@ -48,11 +48,15 @@ def dry_run_card(found: DryRunReport) -> Card:
     facts = [[name, ", ".join(f"{loss:.4g}" for loss in losses[:8])] for name, losses in _losses(found) if losses]
     columns = ["module", "called", "gradient", "parameters with gradient", "output", "dtype"]
     rows = [
-        [row.name, row.called, "yes" if row.gradient else "no", f"{row.reached} of {row.trained}", row.shape, row.dtype]
+        [row.name, row.called, "yes" if row.gradient else "no", _reached(row), row.shape, row.dtype]
         for row in found.modules[:_MOST]
     ]
     state = "passed" if found.valid else "failed"
     return report(DRY_RUN, state, found.words, facts=facts, table={"columns": columns, "rows": rows})
+
+
+def _reached(row: ModuleCoverage) -> str | None:
+    return f"{row.reached} of {row.trained}" if row.trained else None
 
 
 def _losses(found: DryRunReport) -> tuple[tuple[str, tuple[float, ...]], ...]:

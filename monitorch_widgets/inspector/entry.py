@@ -16,6 +16,8 @@ from .reductions import Number, reduction_of, weighs
 
 _STEPS = 4096
 _LOADER = "/dataloader_idx_"
+OTHERS = "Logged"
+"""Panel of what has no group."""
 
 ReduceFx = str | Callable[..., Any]
 
@@ -149,7 +151,7 @@ def tag_of(name: str) -> str:
     """
     head, slash, rest = name.partition("/")
     if not slash or not head:
-        return "Logged"
+        return OTHERS
     if f"/{rest}".startswith(_LOADER):
         return head.removesuffix("_step").removesuffix("_epoch")
     return head

@@ -43,8 +43,17 @@ class Figures:
     def know(self, name: str, base: str, *, shown: bool = False) -> None:
         """Note that a series belongs to a name, and whether it stands in the strip."""
         self._base[name] = base
-        if shown:
-            self._items.setdefault(name, "")
+        if shown and name not in self._items:
+            self.show(name, "")
+
+    def knows(self, name: str) -> bool:
+        """Whether a series was noted."""
+        return name in self._base
+
+    @property
+    def names(self) -> int:
+        """How many series were noted."""
+        return len(self._base)
 
     def note(self, name: str, number: float, step: int, *, tag: str, of_epoch: bool = False) -> None:
         """Note a number that has come; those of one step may come after that of the epoch which ends with it."""

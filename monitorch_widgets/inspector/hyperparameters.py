@@ -48,6 +48,21 @@ def plain_params(params: Any) -> dict[str, Plain]:
     return found
 
 
+def keep_params(kept: dict[str, Plain], more: Mapping[str, Plain]) -> None:
+    """Add hyper-parameters to those that are kept, 500 in all; the newest value of a name stands.
+
+    Examples
+    --------
+    >>> kept = {"lr": 0.1}
+    >>> keep_params(kept, {"lr": 0.2, "width": 8})
+    >>> kept
+    {'lr': 0.2, 'width': 8}
+    """
+    for name, value in more.items():
+        if name in kept or len(kept) < _MOST:
+            kept[name] = value
+
+
 def _fields(params: Any) -> Mapping[Any, Any] | None:
     if isinstance(params, Mapping):
         return params

@@ -82,7 +82,7 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
     visualizer : str or AbstractVisualizer
         ``"widgets"``, ``"matplotlib"``, ``"tensorboard"``, ``"print"``, ``"dummy"``, or an object of your own.
     module : torch.nn.Module, optional
-        Model to attach to at once.
+        Model to attach to at once. The inspector doesn't keep it alive: hold it in a variable of your own.
     depth : int
         Depth of submodules that count as leaves; -1 for those without submodules.
     module_name_prefix : str
@@ -231,8 +231,8 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
         Parameters
         ----------
         module : torch.nn.Module
-            The model; wrappers of ``torch.compile``, ``DistributedDataParallel`` and ``DataParallel`` are taken off.
-            What ``torch.compile`` made before is made anew at the next call, since hooks are not in it.
+            The model; wrappers of ``torch.compile``, ``DistributedDataParallel``, ``DataParallel`` and Fabric are taken
+            off. What ``torch.compile`` made before is made anew at the next call, since hooks are not in it.
 
         Raises
         ------

@@ -5,17 +5,18 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
-from monitorch_widgets.errors import ArgumentError, NotWatched
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, NotWatched
 from monitorch_widgets.gatherer.compiled import not_compiled
 from monitorch_widgets.values import ChartSpec, TagAttributes, TagType
 
-from .batch_size import BatchSize
-from .entry import Entry, Key, Options, tag_of
+from .batch_size import BatchSize, checked_size
+from .entry import OTHERS, Entry, Key, Options, tag_of
 from .exchange import Meeting, distributed, gathered, in_order
 from .figures import Figures
 from .hooks_table import HOOKS
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _BIG = TagAttributes(logy=False, big_plot=True, annotate=True, type=TagType.NUMERICAL)
 _EVALUATIONS = ("val", "test")
+_MOST_NAMES, _MOST_PANELS = 1000, 64
 
 
 class Logbook:
@@ -57,6 +59,7 @@ class Logbook:
         self._entries: dict[Key, Entry] = {}
         self._takers: dict[str, Logged] = {}
         self._specs: dict[str, ChartSpec] = {}
+        self._origins: dict[str, tuple[str, str]] = {}  # by series: the name and the phase that it was first asked for
         self._told: set[str] = set()
 
     # ------------------------------------------------------------------ what the loop logs
@@ -64,11 +67,21 @@ class Logbook:
     @not_compiled
     def log(self, name: str, value: Any, options: Options, batch_size: int | None) -> None:
         """Take a number, or an object that computes one; see :meth:`~.logs.Logs.log`."""
+        try:
+            self._take(name, value, options, batch_size)
+        except (ArgumentError, ArgumentTypeError):
+            raise  # a mistake of the caller, who is told at once
+        except Exception as error:
+            self._inspector._faults.report(None, "", error)
+
+    def _take(self, name: str, value: Any, options: Options, batch_size: int | None) -> None:
         inspector, phase = self._inspector, self._inspector._phases.now
         if inspector._phases.quiet:
             self._not_read(name, phase)
             return
-        number = None if computes(value) else checked_number(checked_name(name), value)
+        name = checked_name(name)
+        number = None if computes(value) else checked_number(name, value)
+        batch_size = None if batch_size is None else checked_size(batch_size)
         key = Key(phase, self.hook, name, options.loader if options.add_dataloader_idx else None)
         entry, made = self._entries.get(key), inspector.state.buffer.step
         if entry is not None and phase in _EVALUATIONS and entry.made != made:
@@ -76,6 +89,8 @@ class Logbook:
             entry = self._entries.get(key)
         if entry is None:
             entry = self._entry(key, options)
+            if entry is None:
+                return
         elif entry.options != options:
             raise ArgumentError(
                 f"expected {name!r} to be logged with the same options each time in {_place(key)}; received "
@@ -90,8 +105,12 @@ class Logbook:
         else:
             raise ArgumentError(f"expected {name!r} to be the metric that it was before; received a number.")
 
-    def _entry(self, key: Key, options: Options) -> Entry:
+    def _entry(self, key: Key, options: Options) -> Entry | None:
+        """A new entry; None where there are too many names already."""
         entry = Entry(key, options)
+        if not self._has_room(entry.step_name):
+            return None
+        self._mind_sharing(entry)
         inspector = self._inspector
         if key.phase == "train":
             self.close_evaluations()
@@ -100,9 +119,43 @@ class Logbook:
         for name in dict.fromkeys((entry.step_name, entry.epoch_name)):
             self.figures.know(name, entry.name, shown=options.prog_bar)
         if options.logger:
-            self._panel(tag_of(entry.name))
+            self._panel(self._tag(entry.name))
         self._entries[key] = entry
         return entry
+
+    def _has_room(self, name: str) -> bool:
+        """Whether numbers of this name are kept: a program that makes up names must not fill the memory."""
+        if self.figures.knows(name) or self.figures.names < _MOST_NAMES:
+            return True
+        self._tell_once(
+            "names",
+            f"{_MOST_NAMES} names are logged already, so {name!r} and other new ones are not kept. Log under fewer "
+            "names; what differs from step to step, like a number, belongs into the value.",
+        )
+        return False
+
+    def _tag(self, name: str) -> str:
+        """The panel of a name; one of all further groups where there are too many."""
+        tag = tag_of(name)
+        if tag in self._specs or len(self._specs) < _MOST_PANELS:
+            return tag
+        self._tell_once(
+            "panels",
+            f"there are {_MOST_PANELS} panels of logged numbers already, so {name!r} and other new groups share the "
+            f"panel {OTHERS!r}. A name's first part, before '/', is its group: use fewer of them.",
+        )
+        return OTHERS
+
+    def _mind_sharing(self, entry: Entry) -> None:
+        """Tell once of a series that two different things are logged to."""
+        for asked, name in ((entry.on_step, entry.step_name), (entry.on_epoch, entry.epoch_name)):
+            origin = self._origins.setdefault(name, (entry.name, entry.key.phase)) if asked else None
+            if origin is not None and origin != (entry.name, entry.key.phase):
+                self._tell_once(
+                    "shared",
+                    f"{name!r} is one curve of {origin[0]!r} in phase {origin[1]!r} and of {entry.name!r} in phase "
+                    f"{entry.key.phase!r}. Give each a name of its own, e.g. {f'{entry.key.phase}_{entry.name}'!r}.",
+                )
 
     def _belongs_before(self, phase: str) -> bool:
         """Whether a number of now belongs to the step that was made last."""
@@ -117,8 +170,7 @@ class Logbook:
             if entry.options.sync_dist and entry.syncs and distributed():
                 entry.keep_step(own_copy(value) if isinstance(value, Tensor) else value)
         if entry.on_epoch:
-            size = batch_size if batch_size is not None or not entry.weighs else self._size(entry)
-            entry.add(value, size)
+            entry.add(value, self._size(entry) if batch_size is None and entry.weighs else batch_size)
 
     def _size(self, entry: Entry) -> int | None:
         size = self.sizes.now
@@ -148,14 +200,16 @@ class Logbook:
         buffer.push(material, taker, (name,), evaluation=evaluation)
 
     def _taker(self, entry: Entry) -> Logged:
-        tag = tag_of(entry.name) if entry.options.logger else ""
+        tag = self._tag(entry.name) if entry.options.logger else ""
         if tag not in self._takers:
             self._takers[tag] = Logged(self._inspector._arrivals, self.figures, tag)
         return self._takers[tag]
 
     # ------------------------------------------------------------------ what another library has finished
 
-    def record(self, name: str, value: Any, *, step: int | None = None, epoch_value: bool = False) -> None:
+    def record(
+        self, name: str, value: Any, *, step: int | None = None, epoch_value: bool = False, base: str = ""
+    ) -> None:
         """Take a number that another library has reduced already.
 
         Parameters
@@ -168,10 +222,15 @@ class Logbook:
             Step that it belongs to; by default the last one that was made.
         epoch_value : bool
             Whether it stands for an epoch, so that it comes into the table of epochs.
+        base : str
+            The name that was logged, where this one is that of its steps or epochs.
         """
-        inspector, tag = self._inspector, tag_of(name)
-        number = checked_number(checked_name(name), value)
-        self.figures.know(name, name)
+        name = checked_name(name)
+        inspector, number = self._inspector, checked_number(name, value)
+        if not self._has_room(name):
+            return
+        tag = self._tag(name)
+        self.figures.know(name, base or name)
         self._panel(tag)
         step = max(inspector.state.buffer.step - 1, 0) if step is None else step
         taker = Logged(inspector._arrivals, self.figures, tag, step=step, epoch=epoch_value)
@@ -189,6 +248,15 @@ class Logbook:
     def end_epoch(self) -> None:
         """Compute what is left of all phases."""
         self._close(("train", *_EVALUATIONS), meeting=True)
+
+    def break_off(self) -> None:
+        """Compute what an epoch has brought that was left before its end, so that the next one begins anew.
+
+        Other ranks may not be here, so what ranks reduce together waits for them. Nothing is raised, also in strict
+        mode: it may be an error that has ended the loop.
+        """
+        with suppress(Exception), self._inspector._faults.border(None):
+            self._close(("train", *_EVALUATIONS), meeting=False)
 
     def close_evaluations(self) -> None:
         """Compute what evaluations have brought: training goes on. What the ranks reduce together waits."""

@@ -54,9 +54,11 @@ class Logged(Ready):
     def take(self, names: list[str], values: npt.NDArray[np.float64], steps: list[int]) -> None:
         """Bring them to the history, and note them."""
         numbers, steps = values[:, 0], steps if self._step is None else [self._step] * len(steps)
-        if self._tag:
+        if self._tag and not self._epoch:
             self._arrivals.emit(self._tag, names, numbers, steps)
         for name, number, step in zip(names, numbers.tolist(), steps, strict=True):
+            if self._tag and self._epoch:
+                self._arrivals.put(self._tag, name, number, step)
             self._figures.note(name, number, step, tag=self._tag, of_epoch=self._epoch)
 
 

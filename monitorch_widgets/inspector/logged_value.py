@@ -17,9 +17,9 @@ _KNOWN = (torch.float32, torch.float64)
 
 
 def checked_name(name: object) -> str:
-    """Return the name of a number."""
+    """Return the name of a number; halves of characters, which no file and no page can hold, become ``?``."""
     if isinstance(name, str) and name:
-        return name
+        return name if name.isascii() else name.encode("utf-8", "replace").decode()
     raise ArgumentTypeError(f"expected a name, e.g. log('accuracy', 0.9); received {name!r}.")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
 
 from .entry import Options, ReduceFx
-from .hyperparameters import hparams_card, initial_metrics, plain_params
+from .hyperparameters import hparams_card, initial_metrics, keep_params, plain_params
 from .table import RunTable, metrics_table
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ class Logs:
         Parameters
         ----------
         name : str
-            Its name. Names with ``/`` stand in a panel of their first part, the others in the panel "Logged".
+            Its name. Names with ``/`` stand in a panel of their first part, the others in the panel "Logged". There are
+            64 panels and 1000 names at most; one is told where there would be more. A name that is logged in training
+            and in evaluation is one curve, so give each its own, like ``"val_loss"``.
         value : number, torch.Tensor of one element, or metric
             What to log. A metric is an object with ``update``, ``compute`` and ``reset``, like those of torchmetrics:
             its step has the value of its batch (where it was called, not only updated), its epoch what ``compute``
@@ -220,16 +222,19 @@ batch_size, rank_zero_only
         ({'lr': 0.1, 'net/width': 8}, {'hp/accuracy': 0.0})
         """
         found, first = plain_params(params), initial_metrics(metrics)
-        self._history.hyperparams.update(found)
-        for name, value in first.items():
-            self._logbook.record(name, value)
-        self._logbook.figures.compare(first)
+        keep_params(self._history.hyperparams, found)
+        with self._faults.border(None):
+            for name, value in first.items():
+                self._logbook.record(name, value)
+            self._logbook.figures.compare(first)
+            self.cards.put(hparams_card(self._history.hyperparams, self._logbook.figures.compared))
         with self._faults.border(None):
             self.visualizer.log_hyperparams(found, first)
-        self.cards.put(hparams_card(self._history.hyperparams, self._logbook.figures.compared))
 
     def print_table(self) -> None:
         """Print one row an epoch: losses and metrics, the newest 1000 epochs.
+
+        A row comes when its epoch ends, so within the body of an epoch its own row is not there yet.
 
         Examples
         --------

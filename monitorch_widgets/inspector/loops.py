@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from torch.utils.data import DataLoader
+
 from monitorch_widgets.errors import NotWatched
 
 from .arguments import checked_epoch
@@ -68,12 +70,14 @@ class Loops:
         """
         epoch = checked_epoch(epoch)
         self._namesakes.step_aside(cast("PyTorchInspector", self))
-        self._logbook.end_epoch()
+        with self._faults.border(None):
+            self._logbook.end_epoch()
         self._settle()
         began = perf_counter()
         if self.state.is_active:
             self._finish_epoch()
-        self._logbook.show_epoch(self.state.counter)
+        with self._faults.border(None):
+            self._logbook.show_epoch(self.state.counter)
         self._clock.finish_epoch()
         self._call_preprocessor.reset()
         self._look_for_changes()
@@ -115,12 +119,13 @@ class Loops:
     def iter(self, iterable: Iterable[T], limit: int | float | None = None) -> Iterator[T]:
         """Iterate over epochs: each one ends with :meth:`tick_epoch`.
 
-        Within such a loop, iterate over batches: that loop just ends when the run is stopped, as this one does.
+        Within such a loop (:meth:`range`, or this one), and with `limit` anywhere, iterate over batches: that loop just
+        ends when the run is stopped, as this one does. A ``DataLoader`` has batches wherever it is iterated over.
 
         Parameters
         ----------
         iterable : iterable
-            Epochs, or a loader.
+            Epochs, or a loader: a ``DataLoader``, or within a loop over epochs anything.
         limit : int or float, optional
             Iterate over so many batches of a loader, or over this fraction of them; over batches in any case.
 
@@ -144,7 +149,8 @@ class Loops:
         """
         if limit is not None:
             return self._batches(limited(iterable, limit))
-        return self._batches(iterable) if self._control.iterates else self._epochs(iterable)
+        batches = self._control.iterates or isinstance(iterable, DataLoader)
+        return self._batches(iterable) if batches else self._epochs(iterable)
 
     def _epochs(self, iterable: Iterable[T]) -> Iterator[T]:
         loop = self._newest_loop = object()
@@ -159,6 +165,7 @@ class Loops:
                     self._progress.epoch_over(self._clock.seconds)
         finally:
             if self._newest_loop is loop:
+                self._logbook.break_off()
                 self._progress.leave()
                 self._control.iterates, self._control.ends_itself = False, 0
                 self._control.stopping = False  # the loop that it was meant for is left

@@ -20,6 +20,7 @@ from monitorch_widgets.lens.histogram_cards import HistogramCards
 from monitorch_widgets.lens.histogram_lens import checked_bins
 from monitorch_widgets.numerical import BINS, Histogram
 from monitorch_widgets.preprocessor import Histograms, Seen
+from monitorch_widgets.preprocessor.nested import has_numbers
 
 from .arguments import checked_text
 from .cards import Cards
@@ -187,7 +188,12 @@ class Media:
             add(*args, **kwargs)
 
     def _step(self, step: int | None) -> int:
-        return self.state.buffer.step if step is None else int(step)
+        if step is None:
+            return self.state.buffer.step
+        try:
+            return int(step)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ArgumentTypeError(f"expected step to be a whole number; received {step!r:.100}") from error
 
     def _show(self, action: Callable[[], None]) -> None:
         """Show something on the rank that shows; what fails there must not end the training."""
@@ -209,7 +215,8 @@ class Media:
 def _drawn(figure: Any) -> bytes:
     """The figure as a file, its own size at most."""
     file = io.BytesIO()
-    dpi = min(float(figure.dpi), _LARGEST_FIGURE / max(figure.get_size_inches()))
+    width, height = figure.get_size_inches()
+    dpi = max(min(float(figure.dpi), _LARGEST_FIGURE / max(width, height)), 1 / min(width, height))  # a pixel at least
     figure.savefig(file, format="png", dpi=dpi)
     return file.getvalue()
 
@@ -220,6 +227,12 @@ def _checked_name(tag: object) -> str:
 
 def _as_tensor(values: Any) -> Tensor:
     try:
-        return values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+        tensor = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
     except (TypeError, ValueError) as error:
         raise ArgumentTypeError(f"expected a tensor or an array of numbers; received {values!r:.100}") from error
+    if not has_numbers(tensor):
+        raise ArgumentTypeError(
+            f"expected a tensor whose values can be counted, not on the device 'meta', nested or quantized; "
+            f"received {values!r:.100}"
+        )
+    return tensor

@@ -44,7 +44,8 @@ class Phases:
         if phase == self.told:
             return
         if self.told in ("val", "test"):
-            self._inspector._logbook.close_evaluations()
+            with self._inspector._faults.border(None):
+                self._inspector._logbook.close_evaluations()
         self.told = self._inspector._clock.told_phase = phase
         self._name_losses(test=phase == "test")
         self._inspector._schedule.hush(self.quiet)

@@ -21,6 +21,7 @@ _COLOR = {1: 0, 2: 4, 3: 2, 4: 6}  # PNG's number for so many channels: grey, gr
 _FORMATS = ("CHW", "HWC", "HW", "NCHW", "NHWC", "NHW")
 _TILES = 64  # pictures of a batch at most
 _GAP = 2  # pixels between them
+_EXPECTED = "expected an image of numbers, a tensor or an array"
 
 
 def pixels_of(image: Any, dataformats: str = "CHW") -> Pixels:
@@ -46,11 +47,10 @@ def pixels_of(image: Any, dataformats: str = "CHW") -> Pixels:
     [[0, 255], [128, 255]]
     """
     check_choice("dataformats", dataformats, _FORMATS)
-    array = image.detach().cpu() if isinstance(image, Tensor) else image
-    array = np.asarray(array.float() if isinstance(array, Tensor) and array.is_floating_point() else array)
-    if array.dtype.kind not in "biuf":
-        raise ArgumentTypeError(f"expected an image of numbers, a tensor or an array; received {image!r:.100}")
-    if array.ndim != len(dataformats) or not array.size:
+    array = _array_of(image)
+    if not array.size:
+        raise ArgumentError(f"expected an image with pixels; received an empty one of shape {array.shape}")
+    if array.ndim != len(dataformats):
         raise ArgumentError(
             f"expected an image of {len(dataformats)} dimensions, {dataformats}; received shape {array.shape}. "
             "Say what its dimensions are: dataformats='HWC', 'HW', 'NCHW'."
@@ -58,14 +58,29 @@ def pixels_of(image: Any, dataformats: str = "CHW") -> Pixels:
     return _small(_bytes(_in_a_grid(_in_order(array, dataformats))))
 
 
+def _array_of(image: Any) -> Any:
+    try:
+        found = image.detach() if isinstance(image, Tensor) else image
+        if isinstance(found, Tensor):
+            found = found.to_dense().cpu()
+            found = found.float() if found.is_floating_point() else found
+        array = np.asarray(found)
+    except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:  # ragged, or without data
+        raise ArgumentTypeError(f"{_EXPECTED}; received {image!r:.100}: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise ArgumentTypeError(f"{_EXPECTED}; received {image!r:.100}")
+    return array
+
+
 def _in_order(array: Any, dataformats: str) -> Any:
     """The same as (N, H, W, C)."""
+    asked = dataformats
     for missing in (kind for kind in "NC" if kind not in dataformats):
         array, dataformats = array[None], missing + dataformats
     array = array.transpose([dataformats.index(kind) for kind in "NHWC"])
     if array.shape[-1] not in _COLOR:
         raise ArgumentError(
-            f"expected an image of 1 to 4 channels; received {array.shape[-1]} in {dataformats}. "
+            f"expected an image of 1 to 4 channels; received {array.shape[-1]} in {asked}. "
             "Say where they are: dataformats='HWC', or pick some."
         )
     return array

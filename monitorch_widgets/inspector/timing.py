@@ -19,13 +19,13 @@ from .step_parts import StepParts
 
 _TIMING_S, _MEMORY_S = 1.0, 5.0  # between two cards
 _WORDS = {
-    "data": "waiting for data",
+    "data": "between steps: data, and what else the loop does",
     "forward": "forward pass and loss",
     "backward": "backward pass",
     "optimizer": "clipping and optimizer step",
     "inspector": "this inspector",
 }
-_MUCH = 0.3  # of a step that is spent waiting for data
+_MUCH = 0.3  # of a step that is spent before its forward pass
 
 
 class Timing:
@@ -55,6 +55,7 @@ class Timing:
         model: Callable[[], nn.Module | None] = lambda: None,
     ) -> None:
         self._clock, self._schedule, self._cards, self._model = clock, schedule, cards, model
+        self._hooks = state.hooks
         self._parameters: list[list[str]] = []
         self.parts = StepParts(state, clock)
         self.memory = Memory()
@@ -69,12 +70,15 @@ class Timing:
             Renew them whatever the time is.
         """
         now = perf_counter()
-        if force or now >= self._timing_due:
-            self._timing_due = now + _TIMING_S
-            self._show_timing()
-        if force or now >= self._memory_due:
-            self._memory_due = now + _MEMORY_S
-            self._show_memory()
+        try:
+            if force or now >= self._timing_due:
+                self._timing_due = now + _TIMING_S
+                self._show_timing()
+            if force or now >= self._memory_due:
+                self._memory_due = now + _MEMORY_S
+                self._show_memory()
+        except Exception as error:
+            self._hooks.on_fault(None, "", error)
 
     @property
     def each_s(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What torch puts around a model: compiled code, and copies for several devices."""
+"""What is put around a model: compiled code, copies for several devices, and what Fabric's setup makes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The model inside wrappers for several devices and for compilation."""
+    """The model inside wrappers for several devices, for compilation, and of Fabric."""
     while True:
         if isinstance(module, DistributedDataParallel | DataParallel):
             module = module.module
         else:
             inner = compiled_from(module)
+            inner = _set_up_from(module) if inner is None else inner
             if inner is None:
                 return module
             module = inner
+
+
+def _set_up_from(module: nn.Module) -> nn.Module | None:
+    """The module inside that of ``Fabric.setup``, told by name and place: its library is not imported for that."""
+    return module._modules.get("_forward_module") if type(module).__name__ == "_FabricModule" else None
 
 
 def compiled_from(module: nn.Module) -> nn.Module | None:

@@ -96,6 +96,8 @@ def described(drawn: HistogramMap) -> dict[str, Any]:
         "low": drawn.low,
         "high": drawn.high,
         "bad": drawn.bad,
+        "below": drawn.below,
+        "above": drawn.above,
         "buffer": 0,
     }
 

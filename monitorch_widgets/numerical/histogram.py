@@ -12,6 +12,7 @@ import numpy.typing as npt
 from .binned import FIGURES
 
 _LIMIT = float(np.finfo(np.float64).max)
+FAR = 1e150  # widths of a range, beyond which numbers could overflow
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,10 +59,10 @@ class Histogram:
         return 2 * np.linspace(self.low / 2, self.high / 2, len(self.counts) + 1)
 
     def onto(self, low: float, high: float, bins: int | None = None) -> Histogram:
-        """The same values in bins of another range, which holds the range of these.
+        """The same values in bins of another range.
 
         The values of a bin are taken as spread evenly over it, those of a range without width stay together; none is
-        lost.
+        lost: what lies beyond the range is counted at its ends.
 
         Examples
         --------
@@ -78,10 +79,12 @@ class Histogram:
     def _spread(self, begin: float, end: float, size: int) -> Floats:
         if not end > begin:
             together = np.zeros(size)
-            together[min(int(begin * size), size - 1)] = self.count
+            together[int(min(max(begin * size, 0), size - 1))] = self.count
             return together
         below = np.concatenate([[0.0], np.cumsum(self.counts)])
-        found: Floats = np.diff(np.interp(np.linspace(0, 1, size + 1), np.linspace(begin, end, len(below)), below))
+        reached = np.interp(np.linspace(0, 1, size + 1), np.linspace(begin, end, len(below)), below)
+        reached[[0, -1]] = 0, below[-1]
+        found: Floats = np.diff(reached)
         return found
 
     def merged(self, other: Histogram) -> Histogram:
@@ -133,9 +136,9 @@ class Histogram:
 
 
 def _place(value: float, low: float, high: float) -> float:
-    """Where in a range a value lies, 0 to 1."""
+    """Where a value lies, 0 at the begin of a range and 1 at its end."""
     half = high / 2 - low / 2
-    return min(max((value / 2 - low / 2) / half, 0.0), 1.0) if half > 0 else 0.0
+    return min(max((value / 2 - low / 2) / half, -FAR), FAR) if half > 0 else 0.0
 
 
 def _extreme(choose: Callable[[list[float]], float], a: float, b: float) -> float:

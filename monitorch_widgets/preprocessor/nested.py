@@ -38,7 +38,7 @@ def nested_tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
 
 def _walk(value: Any, name: str, depth: int) -> Iterator[tuple[str, Tensor]]:
     if isinstance(value, Tensor):
-        if not (value.is_meta or value.is_nested or value.is_quantized):
+        if has_numbers(value):
             yield name, value
     elif isinstance(value, np.ndarray):
         if value.dtype.itemsize <= _WIDEST.get(value.dtype.kind, 0):
@@ -55,6 +55,15 @@ def _parts(value: Any) -> Iterator[tuple[object, Any]]:
         yield from enumerate(value)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         yield from ((field.name, getattr(value, field.name, None)) for field in dataclasses.fields(value))
+
+
+def has_numbers(tensor: Tensor) -> bool:
+    """Whether a tensor has values that can be counted as they are.
+
+    >>> has_numbers(torch.zeros(2)), has_numbers(torch.zeros(2, device="meta"))
+    (True, False)
+    """
+    return not (tensor.is_meta or tensor.is_nested or tensor.is_quantized)
 
 
 def shape_of(tensor: Tensor) -> str:

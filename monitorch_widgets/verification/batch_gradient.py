@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from numbers import Integral
 from typing import Any, cast
 
 import torch
@@ -29,7 +30,10 @@ class BatchGradientVerification:
     """Checks that a model does not mix the samples of a batch.
 
     It computes the gradient of one sample's output with respect to all inputs: only that sample's may be other than
-    zero. Model, gradients, buffers, modes and random state are then exactly as before. Batch and group norms are in
+    zero. Where that is so, a sample at the other end of the batch is looked at too: of what runs along the batch, like
+    an LSTM with the wrong ``batch_first``, the first sample knows no other.
+
+    Model, gradients, buffers, modes and random state are then exactly as before. Batch and group norms are in
     evaluation mode meanwhile, since they mix on purpose.
 
     Parameters
@@ -80,7 +84,7 @@ class BatchGradientVerification:
         output_mapping : callable, optional
             Takes the output and returns one tensor with the batch first; by default all numbers of each sample.
         sample_idx : int
-            The sample whose output is looked at.
+            The sample whose output is looked at first.
 
         Raises
         ------
@@ -111,7 +115,10 @@ class _Trial:
         self._data = mapped(data, lambda tensor: _fresh(tensor, device))
         batch = list(mapping(self._data))
         if not batch:
-            raise ArgumentError("expected an input with tensors whose first dimension is the batch; found none")
+            raise ArgumentError(
+                f"expected an input with tensors whose first dimension is the batch; found none in "
+                f"{type(data).__name__}. Pass tensors, which torch.as_tensor makes of arrays."
+            )
         self._size = int(batch[0].shape[0])
         self._sample = _checked_sample(sample, self._size)
         self._tokens = TokenInputs(model, [tensor for tensor in batch if not is_float(tensor)], self._size)
@@ -128,9 +135,17 @@ class _Trial:
                 f"{tuple(chosen.shape) if isinstance(chosen, Tensor) else type(chosen).__name__}. "
                 "Pass output_mapping= that returns such a tensor."
             )
-        if chosen.requires_grad:
-            self._go_back(dummy_loss(chosen, self._sample))
-        return self._judged(calls)
+        found = self._looked_at(chosen, calls, self._sample)
+        if not found.valid:
+            return found
+        other = self._looked_at(chosen, calls, 0 if self._sample >= self._size / 2 else self._size - 1)
+        return other if other.mixed else found
+
+    def _looked_at(self, output: Tensor, calls: Any, sample: int) -> BatchMixing:
+        """What the output of one sample depends on."""
+        if output.requires_grad:
+            self._go_back(dummy_loss(output, sample))
+        return self._judged(calls, sample)
 
     def _go_back(self, loss: Tensor) -> None:
         """Compute gradients of the inputs alone: what hangs on the gradients of parameters may make steps."""
@@ -138,6 +153,8 @@ class _Trial:
         inputs = [*floats, *self._tokens.caught]
         if not inputs:
             return
+        for tensor in inputs:
+            tensor.grad = None
         try:
             loss.backward(retain_graph=True, inputs=inputs)  # type: ignore[no-untyped-call]
         except RuntimeError as error:
@@ -145,18 +162,18 @@ class _Trial:
                 raise
             loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]  # reentrant checkpoints know only this
 
-    def _judged(self, calls: Any) -> BatchMixing:
+    def _judged(self, calls: Any, sample: int) -> BatchMixing:
         sizes, unchecked = self._sizes()
         total = torch.stack(sizes).sum(0)
-        mixed = tuple(int(i) for i in total.nonzero().flatten() if i != self._sample)
-        silent = not all(bool(size[self._sample]) for size in sizes)
-        module = first_mixing(calls, self._sample) or type(self._model).__name__ if mixed else None
+        mixed = tuple(int(i) for i in total.nonzero().flatten() if i != sample)
+        silent = not all(bool(size[sample]) for size in sizes)
+        module = first_mixing(calls, sample) or type(self._model).__name__ if mixed else None
         model = type(self._model).__name__
-        words = told(self._sample, self._size, mixed, module, model, silent=silent, dead=not bool(total.any()))
+        words = told(sample, self._size, mixed, module, model, silent=silent, dead=not bool(total.any()))
         if unchecked:
             words += f" Not checked, since gradients don't reach integers: {', '.join(unchecked)}."
         numbers = tuple(float(size) for size in total)
-        return BatchMixing(not mixed and not silent, self._sample, mixed, numbers, module, words, unchecked)
+        return BatchMixing(not mixed and not silent, sample, mixed, numbers, module, words, unchecked)
 
     def _sizes(self) -> tuple[list[Tensor], tuple[str, ...]]:
         """The gradient's size for each sample, for each input that can be checked; and the names of the others."""
@@ -205,8 +222,9 @@ def _called(model: nn.Module, data: Any) -> Any:
 def _checked_sample(sample: int, size: int) -> int:
     if size < 2:
         raise ArgumentError(TOO_SMALL)
-    if not isinstance(sample, int) or isinstance(sample, bool):
+    if not isinstance(sample, Integral) or isinstance(sample, bool):
         raise ArgumentTypeError(f"expected sample_idx to be an integer; received {sample!r}")
+    sample = int(sample)
     if not -size <= sample < size:
         raise ArgumentError(f"expected sample_idx below the batch size {size}; received {sample}")
     return sample % size

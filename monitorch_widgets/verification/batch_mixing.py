@@ -27,7 +27,7 @@ class BatchMixing:
     valid : bool
         Whether the output of the sample depends on its own input, and on no other.
     sample_idx : int
-        The sample whose output was looked at.
+        The sample whose output was looked at; where only another one than was asked for shows the mixing, that one.
     mixed : tuple of int
         Other samples that it depends on.
     gradients : tuple of float

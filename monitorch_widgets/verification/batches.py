@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from monitorch_widgets.errors import ArgumentError
+
 
 def default_input_mapping(data: Any) -> list[Tensor]:
     """The tensors of an input that share the batch size, the first dimension of the first of them.
@@ -40,7 +42,10 @@ def output_of(data: Any, batch_size: int | None) -> Tensor:
     """The same for a batch size that is known."""
     tensors = [t for t in tensors_in(data) if t.ndim and is_float(t) and batch_size in (None, t.shape[0])]
     if not tensors:
-        raise ValueError("the output has no floating-point tensor whose first dimension is the batch")
+        raise ArgumentError(
+            "expected an output with a floating-point tensor whose first dimension is the batch; found none. "
+            "Pass output_mapping= that returns such a tensor, and not the loss: a mean depends on all samples."
+        )
     same = [tensor for tensor in tensors if tensor.shape[0] == tensors[0].shape[0]]
     dtype = torch.promote_types(same[0].dtype, same[-1].dtype)
     return torch.cat([tensor.reshape(len(tensor), -1).to(dtype) for tensor in same], 1)

@@ -13,7 +13,7 @@ from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, checked_c
 
 from .lr_curve import smoothed, steepest
 from .lr_sweep import MODES, Divergence, checked_rate, checked_threshold, rates
-from .lr_target import Attributes, Groups, checked_optimizer, shown
+from .lr_target import Attributes, Groups, check_no_closure, checked_optimizer, shown
 from .state import kept
 from .training import LossFn, Step, check_trains, checked_loader, endless, has_graph, made_step, number_of
 
@@ -84,6 +84,8 @@ class LRFinder:
         self.model = _checked_model(model)
         self.optimizer = checked_optimizer(optimizer)
         self._step, self._computes_loss = made_step(loss_fn, step), step is None
+        if self._computes_loss:
+            check_no_closure(self.optimizer)
         self._scaler, self._scheduler = scaler, scheduler
         self._others = [scaler, scheduler, loss_fn, *keep]
         self._accumulate = checked_count("accumulate", accumulate, "Use 1 for a step with each batch.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, MutableMapping
+from inspect import signature
 from numbers import Real
 from typing import Any
 
@@ -53,7 +54,7 @@ class Groups:
             scheduler.base_lrs = [lr * ratio for ratio in self.ratios]
         groups = f", {len(self.ratios)} groups in their ratios" if len(set(self.ratios)) > 1 else ""
         told = f"{type(self.optimizer).__name__}{groups}"
-        if scheduled and scheduler is None:
+        if scheduled and (scheduler is None or any("max_lr" in group for group in self.optimizer.param_groups)):
             told += " (make its scheduler anew: it keeps the rate that it began with)"
         return told
 
@@ -68,6 +69,21 @@ def checked_optimizer(optimizer: Any) -> Optimizer:
     if not all("lr" in group for group in optimizer.param_groups):
         raise ArgumentError(f"expected an optimizer with a learning rate; {type(optimizer).__name__} has none")
     return optimizer
+
+
+def check_no_closure(optimizer: Optimizer) -> None:
+    """Raise for an optimizer which has to be told how the loss is computed, such as LBFGS.
+
+    >>> import torch
+    >>> check_no_closure(torch.optim.SGD([torch.zeros(1)], lr=0.1))
+    """
+    closure = signature(type(optimizer).step).parameters.get("closure")
+    if closure is not None and closure.default is closure.empty:
+        name = type(optimizer).__name__
+        raise ArgumentError(
+            f"expected an optimizer that steps without a closure; {name} needs one. Pass step=lambda model, batch: "
+            "optimizer.step(closure).detach() with a closure of your own, which makes the backward pass too."
+        )
 
 
 class Attributes:

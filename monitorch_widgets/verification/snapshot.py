@@ -92,7 +92,10 @@ class Snapshot:
                 found.__class__ = kind
 
         self._put_back.append(put_back)
-        return self._container(vars(found))
+        held = list(self._container(vars(found)))
+        if isinstance(found, torch.jit.ScriptModule):  # it keeps its tensors in C++, not in its attributes
+            held += [*found.parameters(), *found.buffers(), *found.modules()]
+        return held
 
     def _container(self, found: Any) -> Iterable[Any]:
         if isinstance(found, dict):

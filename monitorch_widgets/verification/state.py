@@ -49,25 +49,54 @@ def kept(model: nn.Module, *others: Any, loaders: Iterable[Any] = ()) -> Iterato
     >>> model.weight.grad is None, len(optimizer.state)
     (True, 0)
     """
-    from monitorch_widgets.transport import Shield  # a later room
-
     with contextlib.ExitStack() as aside:
         for watcher in watchers:
             aside.enter_context(watcher(model))
         generators = [generator for loader in loaders for generator in generators_of(loader)]
         snapshot = Snapshot([model, *others, *generators])
         random_states = _RandomStates()
-        workers = [(loader, _put_aside_workers(loader)) for loader in loaders]
-        try:
+        workers = [(loader, getattr(loader, "_iterator", None)) for loader in loaders if _keeps_workers(loader)]
+
+        def put_back() -> None:
+            for loader, iterator in workers:
+                loader._iterator = iterator
+            snapshot.put_back()
+            random_states.put_back()
+
+        with undone_by(put_back):
+            for loader, _ in workers:
+                loader._iterator = None  # a fresh one is made meanwhile
             with torch.inference_mode(False):  # puts back whether gradients are enabled, too
                 yield
+
+
+@contextlib.contextmanager
+def undone_by(undo: Callable[[], None]) -> Iterator[None]:
+    """Call `undo` when the block ends, and let no Ctrl-C tear it.
+
+    >>> with undone_by(lambda: print("undone")):
+    ...     print("done")
+    done
+    undone
+    """
+    from monitorch_widgets.transport import Shield  # a later room
+
+    is_undone = False
+
+    def shielded() -> None:
+        nonlocal is_undone
+        with Shield():
+            undo()
+            is_undone = True
+
+    try:
+        try:
+            yield
         finally:
-            with Shield():
-                for loader, iterator in workers:
-                    if iterator is not None:
-                        loader._iterator = iterator
-                snapshot.put_back()
-                random_states.put_back()
+            shielded()
+    finally:
+        if not is_undone:  # Ctrl-C came between the block and the shield
+            shielded()
 
 
 def generators_of(loader: Any) -> list[torch.Generator]:
@@ -108,9 +137,6 @@ class _RandomStates:
             torch.mps.set_rng_state(self._mps)
 
 
-def _put_aside_workers(loader: Any) -> Any:
-    """The iterator that a loader with persistent workers keeps; a fresh one is made meanwhile."""
-    workers = getattr(loader, "_iterator", None) if getattr(loader, "persistent_workers", False) else None
-    if workers is not None:
-        loader._iterator = None
-    return workers
+def _keeps_workers(loader: Any) -> bool:
+    """Whether a loader keeps its iterator, since the workers of that stay."""
+    return bool(getattr(loader, "persistent_workers", False)) and hasattr(loader, "_iterator")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -30,13 +31,15 @@ class TokenInputs:
         self._inputs = inputs
         self._size = batch_size
         self.caught: list[Tensor] = []
+        self._batch_dims: list[int] = []  # of each
         self._seen: set[int] = set()
         self._handles: list[Any] = []
 
     @property
     def gradients(self) -> list[Tensor]:
         """Gradients that came back to what the embeddings returned, the batch first."""
-        return [caught.new_zeros(caught.shape) if caught.grad is None else caught.grad for caught in self.caught]
+        found = [caught.new_zeros(caught.shape) if caught.grad is None else caught.grad for caught in self.caught]
+        return [gradient.movedim(dim, 0) for gradient, dim in zip(found, self._batch_dims, strict=True)]
 
     @property
     def unseen(self) -> list[Tensor]:
@@ -56,17 +59,21 @@ class TokenInputs:
         """Let the graph begin at what an embedding returns; also a frozen one."""
         if not (args and isinstance(args[0], Tensor) and isinstance(output, Tensor)):
             return None
-        place = self._place(args[0])
-        if place is None or output.shape[0] != self._size:
+        place, dim = self._place(args[0])
+        if place is None or output.shape[dim] != self._size:
             return None
         self._seen.add(place)
         caught = output.detach().clone().requires_grad_()
         self.caught.append(caught)
+        self._batch_dims.append(dim)
         return caught.clone()  # a leaf can't be changed in place
 
-    def _place(self, ids: Tensor) -> int | None:
-        """Which input the ids are: the same numbers, in whatever shape."""
+    def _place(self, ids: Tensor) -> tuple[int | None, int]:
+        """Which input the ids are, and where they have the batch: the same numbers, in whatever shape, or turned."""
         for i, known in enumerate(self._inputs):
             if known.numel() == ids.numel() and bool((known.reshape(-1) == ids.reshape(-1)).all()):
-                return i
-        return None
+                return i, 0
+        for i, known in enumerate(self._inputs):
+            if known.ndim == 2 and torch.equal(known.T, ids):
+                return i, 1
+        return None, 0

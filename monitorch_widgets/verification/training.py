@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -95,7 +97,7 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 def mapped(value: Any, change: Callable[[Tensor], Any]) -> Any:
-    """The same nest of tuples, lists and mappings with every tensor changed; other objects stay.
+    """The same nest of tuples, lists, mappings and dataclasses with every tensor changed; other objects stay.
 
     >>> mapped({"x": [torch.ones(1), "name"]}, lambda tensor: tensor.item() + 1)
     {'x': [2.0, 'name']}
@@ -108,7 +110,17 @@ def mapped(value: Any, change: Callable[[Tensor], Any]) -> Any:
         return type(value)(*(mapped(item, change) for item in value))
     if isinstance(value, tuple | list):
         return type(value)(mapped(item, change) for item in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _mapped_fields(value, change)
     return value
+
+
+def _mapped_fields(value: Any, change: Callable[[Tensor], Any]) -> Any:
+    """A copy of a dataclass, also of a frozen one, and past its ``__init__``."""
+    changed = copy.copy(value)
+    for name in (field.name for field in dataclasses.fields(value) if hasattr(value, field.name)):
+        object.__setattr__(changed, name, mapped(getattr(value, name), change))
+    return changed
 
 
 def moved(value: Any, device: torch.device) -> Any:

@@ -19,6 +19,7 @@ class EventSteps:
     """Numbers, histograms and pictures with the step as TensorBoard's, under the names that they were given."""
 
     writer: SummaryWriter
+    _by_step: set[str]  # names of the numbers that were logged
 
     def log_scalar(self, name: str, value: float, step: int) -> None:
         """Write a number that was logged, under its own name.
@@ -32,6 +33,7 @@ class EventSteps:
         step : int
             Step of TensorBoard.
         """
+        self._by_step.add(name)
         self.writer.add_scalar(name, value, global_step=step)
 
     def log_hyperparams(self, params: Mapping[str, Any], metrics: Mapping[str, float]) -> None:

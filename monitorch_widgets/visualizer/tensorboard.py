@@ -78,6 +78,7 @@ class TensorBoardVisualizer(EventSteps, AbstractVisualizer):
         # The writer makes the default folder itself, from None but not from "".
         self.writer = opened(log_dir or save_dir or None, comment=comment, **kwargs)
         weakref.finalize(self, self.writer.close)
+        self._by_step = set()
         self._given: dict[str, dict[tuple[str, ...], str]] = {}
 
     @property
@@ -127,6 +128,8 @@ class TensorBoardVisualizer(EventSteps, AbstractVisualizer):
 
     def _add(self, epoch: int, main_tag: str, tag: str, numbers: Mapping[str, float]) -> None:
         for name, number in numbers.items():
+            if tag == main_tag and name in self._by_step:
+                continue  # it is there already, step by step
             scalar = self.transform_tag_str(self.transform_tag_str(main_tag, tag), name)
             scalar = self._own("scalars", scalar, (main_tag, tag, name))
             self.writer.add_scalar(scalar, number, global_step=epoch)

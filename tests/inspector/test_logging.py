@@ -472,7 +472,9 @@ def test_N13_other_options_for_one_name_in_one_place_raise_as_in_lightning() -> 
     with pytest.raises(ArgumentError, match=r"'x'.*phase 'train'; received prog_bar=True after False"):
         inspector.log("x", 1.0, prog_bar=True)
     inspector.phase = "val"
-    inspector.log("x", 1.0, prog_bar=True, batch_size=1)
+    with pytest.warns(NotWatched, match="'x' is one curve of 'x' in phase 'train' and of 'x' in phase 'val'.*'val_x'"):
+        inspector.log("x", 1.0, prog_bar=True, batch_size=1)
+    inspector.log("x", 2.0, prog_bar=True, batch_size=1)  # told once
 
 
 def test_B08_numbers_that_are_not_finite_leave_gaps_and_raise_nothing() -> None:
@@ -521,15 +523,15 @@ def test_B09_what_is_done_to_a_tensor_afterwards_changes_nothing() -> None:
 
 def test_B08_values_of_inference_mode_and_of_training_are_reduced_together() -> None:
     inspector = alone()
+    inspector.phase = "train"
     inspector.log("x", torch.tensor(1.0), on_step=False, on_epoch=True, batch_size=1)
     with torch.inference_mode():
         inspector.log("y", torch.tensor(3.0), on_step=False, on_epoch=True, batch_size=1)
-    inspector.phase = "train"
     inspector.log("y", torch.tensor(5.0), on_step=False, on_epoch=True, batch_size=1)
     with torch.inference_mode():
         inspector.log("x", torch.tensor(2.0), on_step=False, on_epoch=True, batch_size=1)
     inspector.tick_epoch()
-    assert inspector.metrics["x"] == 1.5
+    assert (inspector.metrics["x"], inspector.metrics["y"]) == (1.5, 4.0)
 
 
 # ---------------------------------------------------------------------- where they go

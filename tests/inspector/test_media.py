@@ -174,9 +174,12 @@ def test_N19_wrong_images_say_what_to_do() -> None:
     wrong: list[tuple[Any, str, type[Exception], str]] = [
         (torch.ones(4, 4), "CHW", ArgumentError, "3 dimensions, CHW; received shape .4, 4.. Say what"),
         (torch.ones(5, 4, 4), "CHW", ArgumentError, "1 to 4 channels; received 5"),
-        (torch.ones(0, 4), "HW", ArgumentError, "received shape .0, 4."),
+        (torch.ones(5, 4, 4), "CHW", ArgumentError, "received 5 in CHW"),
+        (torch.ones(0, 4), "HW", ArgumentError, "empty one of shape .0, 4."),
         (torch.ones(4, 4), "WH", ArgumentError, "expected a dataformats among"),
         ([["a"]], "HW", ArgumentTypeError, "expected an image of numbers"),
+        ([[1], [1, 2]], "HW", ArgumentTypeError, "expected an image of numbers"),
+        (torch.ones(3, 4, 4, device="meta"), "CHW", ArgumentTypeError, "expected an image of numbers"),
     ]
     for image, dataformats, error, words in wrong:
         with pytest.raises(error, match=words):
@@ -289,3 +292,20 @@ def test_what_fails_behind_it_does_not_end_a_run_unless_strict() -> None:
         inspector(visualizer=Full()).add_image("i", torch.ones(1, 2, 2))
     with pytest.raises(OSError, match="no room"):
         inspector(visualizer=Full(), strict=True).add_image("i", torch.ones(1, 2, 2))
+
+
+def test_N19_wrong_steps_and_tensors_without_values_are_told_at_once() -> None:
+    watching = inspector()
+    for step in ("x", float("nan")):
+        with pytest.raises(ArgumentTypeError, match="expected step to be a whole number"):
+            watching.add_image("x", torch.ones(1, 4, 4), step=step)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentTypeError, match="whose values can be counted"):
+        watching.add_histogram("x", torch.ones(3, device="meta"))
+    assert not len(watching.cards)
+
+
+def test_N19_a_figure_smaller_than_a_pixel_is_a_pixel() -> None:
+    watching = inspector()
+    watching.add_figure("x", plt.figure(figsize=(0.001, 0.002)))
+    (item,) = watching.cards["gallery/x"].content["items"]
+    assert item["width"] == 1 and item["height"] in (1, 2)

@@ -81,7 +81,7 @@ def test_N28_a_validation_before_the_first_step_is_another_than_that_after_it() 
     evaluate(model, inspector, (2.0,))
     inspector.tick_epoch()
     assert inspector.metrics["val_acc"] == 2.0
-    assert series(inspector, "val_acc") == {0: 5.0}  # both stand at the first step: the mean
+    assert series(inspector, "val_acc") == {0: 2.0}  # both stand at the first step: the newest counts
 
 
 # ---------------------------------------------------------------------- told
@@ -186,6 +186,14 @@ def test_N25_a_limit_is_a_count_of_batches_or_a_fraction_of_them(limit: float, c
     assert inspector.state.counter == 1
     found = [len(list(inspector.iter(loader, limit=limit))) for _ in inspector.range(2)]
     assert found == [count, count] and inspector.state.counter == 3
+
+
+def test_N25_a_data_loader_has_batches_wherever_it_is_iterated_over() -> None:
+    inspector = PyTorchInspector(visualizer="dummy")
+    loader = DataLoader(TensorDataset(torch.arange(6.0)), batch_size=2)
+    assert [len(batch[0]) for _ in range(2) for batch in inspector.iter(loader)] == [2] * 6
+    assert inspector.state.counter == 1 and not inspector.status().epoch_marks
+    assert list(inspector.iter("ab")) == ["a", "b"] and inspector.state.counter == 3
 
 
 def test_N25_of_a_stream_a_count_is_taken_and_not_one_batch_more() -> None:

@@ -132,7 +132,7 @@ def test_N29_waiting_for_data_is_lit_where_it_is_much(clockwork: Clockwork) -> N
         loop.step()
     card = loop.card()
     assert card.content["bars"]["lit"] == [0]
-    assert "waiting for data" in card.content["words"]
+    assert "between steps" in card.content["words"]
 
 
 def test_N29_steps_that_nobody_listens_to_change_nothing(clockwork: Clockwork) -> None:

@@ -52,6 +52,7 @@ def test_N35_each_step_of_a_wrapped_optimizer_counts_once(watch: str) -> None:
     assert inspector is not None
     assert inspector.status().step == 12
     assert inspector.status().epoch_marks == ((1, 6), (2, 12))
+    assert inspector.history["Output Norm"].modules == ["0", "1", "2", "3"]
     for tag in ("Loss", "Output Norm", "Weight Gradient Norm"):
         assert inspector.history[tag].steps.tolist() == list(range(12)), tag
     assert (np.nansum(inspector.history["Weight Gradient Norm"].values ** 2, axis=1) <= 0.25 + 1e-6).all()

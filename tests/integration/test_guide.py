@@ -104,4 +104,4 @@ def test_checks_and_a_learning_rate(names: dict[str, Any], capsys: pytest.Captur
 
 def test_N29_timing(names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     run(names, "Where the time and the memory go")
-    assert "waiting for data" in capsys.readouterr().out
+    assert "between steps" in capsys.readouterr().out

@@ -226,3 +226,37 @@ def test_the_map_draws_what_rebinning_one_by_one_gives(seed: int) -> None:
     for row, part in zip(pixels, parts, strict=True):
         counts = part.onto(kept.low, kept.high).counts
         assert np.abs(row - 255 * counts / (counts.max() or 1)).max() <= 1
+
+
+def test_one_exploding_step_leaves_the_others_to_be_seen_and_is_counted_at_the_edges() -> None:
+    generator = torch.Generator().manual_seed(0)
+    kept = HistogramMap(bins=16)
+    for step in range(20):
+        kept.add(step, of(torch.randn(200, generator=generator) * (1e6 if step == 11 else 1), 16))
+    assert -8 < kept.low < -2 and 2 < kept.high < 8
+    pixels = np.frombuffer(kept.pixels, np.uint8).reshape(-1, 16)
+    assert (pixels[0] > 0).sum() > 8 and pixels[11, [0, -1]].min() > 100 and pixels[11, 2:-2].max() <= 1
+    assert kept.below[11] + kept.above[11] == pytest.approx(200, abs=2)
+    assert sum(kept.below) + sum(kept.above) == kept.below[11] + kept.above[11]
+
+
+def test_a_range_grows_with_what_stays() -> None:
+    kept = HistogramMap(bins=16)
+    for step in range(40):
+        kept.add(step, of(torch.linspace(0, 1 if step < 28 else 1000, 50), 16))
+    assert (kept.low, kept.high, sum(kept.above)) == (0, 1000, 0)
+
+
+@pytest.mark.parametrize("huge", [1e300, 1.7e308])
+def test_the_map_takes_the_largest_numbers_beside_the_smallest(huge: float) -> None:
+    kept = HistogramMap(bins=4)
+    for step in range(12):
+        kept.add(step, of(torch.tensor([-1.0, 1.0], dtype=torch.float64) * (huge if step == 5 else 1e-300), 4))
+    assert (kept.low, kept.high, kept.below[5], kept.above[5]) == (-1e-300, 1e-300, 1, 1)
+    assert list(kept.pixels[20:24]) == [255, 0, 0, 255]
+
+
+def test_what_lies_beyond_other_bins_is_counted_at_their_ends() -> None:
+    found = Histogram(np.array([4.0, 4.0, 4.0, 4.0]), 0.0, 4.0)
+    assert found.onto(1.0, 3.0, 2).counts.tolist() == [8, 8] and found.onto(9.0, 10.0, 2).counts.tolist() == [16, 0]
+    assert Histogram(np.array([3.0]), 7.0, 7.0).onto(0.0, 1.0, 2).counts.tolist() == [0, 3]

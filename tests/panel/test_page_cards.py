@@ -85,6 +85,11 @@ def test_an_exploding_loss_does_not_squeeze_the_rest_of_the_curve() -> None:
     assert page("lossExtent([NaN], [NaN])") == {"min": 0, "max": 1}
 
 
+def test_noise_of_the_losses_is_within_the_picture() -> None:
+    seen = page("lossExtent([1, 1, 1, 0.9], [0.5, 1.5, 0.5, 1.4])")
+    assert seen["min"] < 0.5 and seen["max"] > 1.4
+
+
 @pytest.mark.parametrize(
     ("name", "shape", "shown"),
     [("0/[64, 1, 28, 28]", "[64, 1, 28, 28]", "0"), ("encoder/mask", "[64]", "encoder/mask"), ("[64]", "[64]", "[64]")],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -428,3 +430,69 @@ def test_A17_importable_from_the_top_of_the_package() -> None:
 
     for name in ("BatchGradientVerification", "LRFinder", "DryRun", "OverfitCheck"):
         assert getattr(monitorch_widgets, name) is getattr(verification, name)
+
+
+@pytest.mark.parametrize("sample", [0, 2, 4, -1])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_A11_what_runs_along_the_batch_is_found_from_each_sample(sample: int, bidirectional: bool) -> None:
+    class Recurrent(nn.Module):
+        def __init__(self, batch_first: bool) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(6, 3, batch_first=batch_first, bidirectional=bidirectional)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.lstm(x)[0]
+            return found
+
+    found = checked(Recurrent(batch_first=False), torch.rand(5, 4, 6), sample_idx=sample)
+    assert not found and found.module == "lstm" and found.sample_idx not in found.mixed
+    asked = checked(Recurrent(batch_first=True), torch.rand(5, 4, 6), sample_idx=sample)
+    assert asked and asked.sample_idx == sample % 5
+
+
+def test_A15_tokens_whose_batch_comes_second_are_checked() -> None:
+    class Turned(nn.Module):
+        def __init__(self, mixes: bool) -> None:
+            super().__init__()
+            self.embedding, self.mixes = nn.Embedding(9, 4), mixes
+
+        def forward(self, ids: Tensor) -> Tensor:
+            found: Tensor = self.embedding(ids.T)  # (time, batch, ...)
+            return found.cumsum(1 if self.mixes else 0)[-1] if not self.mixes else found.cumsum(1).sum(0)
+
+    ids = torch.arange(12).reshape(3, 4) % 9
+    assert checked(Turned(mixes=False), ids, sample_idx=1).gradients[0] == 0
+    assert checked(Turned(mixes=True), ids, sample_idx=1).mixed == (0,)
+
+
+def test_A15_dataclasses_numbers_of_numpy_and_scripted_models() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Batch:
+        x: Tensor
+        name: str = "train"
+
+    class OfBatch(nn.Linear):
+        def forward(self, input: Batch) -> Tensor:  # type: ignore[override]
+            return super().forward(input.x)
+
+    assert checked(OfBatch(4, 2), Batch(torch.rand(3, 4)), sample_idx=np.int64(1))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated:DeprecationWarning")
+def test_A15_gradients_of_a_scripted_model_stay() -> None:
+    model = torch.jit.script(nn.Linear(4, 2))
+    model.weight.grad = gradient = torch.ones(2, 4)
+    assert checked(model, torch.rand(3, 4))
+    assert model.weight.grad is gradient and gradient.eq(1).all()
+
+
+def test_A16_a_loss_for_an_output_and_arrays_say_what_to_do() -> None:
+    with pytest.raises(ArgumentError, match=r"output_mapping.*not the loss"):
+        checked(nn.Sequential(nn.Linear(4, 2), Mean()), torch.rand(3, 4))
+    with pytest.raises(ArgumentError, match=r"found none in ndarray.*as_tensor"):
+        checked(nn.Linear(4, 2), np.ones((3, 4)))
+
+
+class Mean(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean()

@@ -148,3 +148,9 @@ def test_N27_wrong_arguments() -> None:
         dry(model).run(iter(batches()))
     with pytest.raises(ArgumentTypeError, match=r"torch\.nn\.Module"):
         DryRun(None)
+
+
+def test_N27_an_optimizer_that_needs_a_closure_says_so() -> None:
+    model = classifier()
+    with pytest.raises(ArgumentError, match="LBFGS needs one"):
+        DryRun(model, nn.CrossEntropyLoss(), torch.optim.LBFGS(model.parameters()))

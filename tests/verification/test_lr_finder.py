@@ -449,3 +449,32 @@ def test_N32_N34_plot_has_a_red_point_on_a_log_axis() -> None:
 
 def test_N32_repr_says_what_came_of_it() -> None:
     assert "finished" in repr(found()) and isinstance(found(), Finder)
+
+
+def test_N32_an_optimizer_that_needs_a_closure_says_so_and_works_with_a_step() -> None:
+    model = classifier()
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=2)
+    with pytest.raises(ArgumentError, match=r"steps without a closure; LBFGS needs one\. Pass step="):
+        LRFinder(model, optimizer, nn.CrossEntropyLoss())
+
+    def step(model: nn.Module, batch: Any) -> Any:
+        def closure() -> Any:
+            optimizer.zero_grad()
+            loss: Tensor = nn.functional.cross_entropy(model(batch[0]), batch[1])
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss
+
+        return optimizer.step(closure).detach()
+
+    before = [parameter.clone() for parameter in model.parameters()]
+    finder = LRFinder(model, optimizer, step=step).run(batches(), num_training=12)
+    assert len(finder.results["lr"]) == 12 and not optimizer.state_dict()["state"]
+    assert all(a.equal(b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_N30_a_schedule_with_a_peak_of_its_own_is_told() -> None:
+    model = classifier()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.5, total_steps=10)
+    told = LRFinder(model, optimizer, nn.CrossEntropyLoss(), scheduler=scheduler).apply(0.01)
+    assert "make its scheduler anew" in told and optimizer.param_groups[0]["lr"] == 0.01

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from monitorch_widgets.transport import Shield
 from monitorch_widgets.verification import kept
 
 from .models import MODELS, OPTIMIZERS, Setting, batches, classifier, trained
@@ -185,3 +186,21 @@ def test_works_in_inference_mode() -> None:
         torch.set_grad_enabled(True)
         model(x.clone()).sum().backward()
     assert model[0].weight.grad is None
+
+
+def test_an_interrupt_right_before_the_shield_leaves_nothing_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, entered = nn.Linear(2, 1), 0
+    before = model.weight.clone()
+    enter = Shield.__enter__
+
+    def interrupted(shield: Shield) -> Shield:
+        nonlocal entered
+        entered += 1
+        if entered == 1:
+            raise KeyboardInterrupt
+        return enter(shield)
+
+    monkeypatch.setattr(Shield, "__enter__", interrupted)
+    with pytest.raises(KeyboardInterrupt), kept(model), torch.no_grad():
+        model.weight.add_(1)
+    assert entered == 2 and model.weight.equal(before)

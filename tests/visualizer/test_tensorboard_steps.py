@@ -214,3 +214,12 @@ def test_N40_what_the_inspector_logs_reaches_tensorboard_by_steps(tmp_path: Path
     assert found["train/loss"] == [(0, 0.0), (1, 1.0), (2, 2.0)]
     assert found["hp/best"] == [(0, 1.0)]
     assert "hidden" not in found
+
+
+def test_N40_what_is_logged_is_not_written_a_second_time_at_the_epoch_s_end(tmp_path: Path) -> None:
+    inspector = PyTorchInspector([], visualizer=TensorBoardVisualizer(tmp_path), strict=True)
+    for _ in inspector.range(2):
+        inspector.log("loss", 1.0, on_step=True, on_epoch=True, batch_size=1)
+        inspector.log("acc/top", 0.5, on_step=False, on_epoch=True, batch_size=1)
+    inspector.visualizer.finish()
+    assert sorted(scalars(tmp_path)) == ["acc/top", "loss_epoch", "loss_step"]

@@ -34,6 +34,7 @@ class Following:
     def __init__(self, inspector: PyTorchInspector, trainer: Any) -> None:
         self.inspector, self._trainer = inspector, trainer
         self._logged = Logged()
+        self._bases: dict[str, str] = {}
         self._events = CallbackEvents(trainer.callbacks)
         self._stop = StopByHand(inspector, trainer)
         self._attached: bool | None = None  # by us, or by somebody else; None while nothing is fitted
@@ -144,6 +145,7 @@ class Following:
         """The call is over, maybe by an error; a second time does nothing."""
         self.look()
         self._stop.end()
+        self.inspector._logbook.break_off()
         self.inspector._logbook.sizes.forget()
         self._enter(None)
         self.inspector.dataloader_idx = None
@@ -192,8 +194,18 @@ class Following:
         over = self._epoch_over or self._evaluation_over if of_epoch is None else of_epoch
         for name, value in self._logged.new(metrics).items():
             self._logs_loss |= not over and _LOSS in name.lower()
-            self.inspector._logbook.record(name, value, step=None if over else self._step, epoch_value=over)
+            base = self._base_of(name)
+            self.inspector._logbook.record(name, value, step=None if over else self._step, epoch_value=over, base=base)
         return set(metrics)
+
+    def _base_of(self, name: str) -> str:
+        """What was logged, where Lightning makes two names of it: loggers get those, `callback_metrics` all three."""
+        if name not in self._bases:
+            head, loader, number = name.partition("/dataloader_idx_")
+            short = head.removesuffix("_step").removesuffix("_epoch") + loader + number
+            forked = short != name and short in self._trainer.callback_metrics
+            self._bases[name] = short if forked and short not in self._trainer.logged_metrics else name
+        return self._bases[name]
 
     @property
     def _step(self) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.errors import ArgumentTypeError
@@ -14,6 +14,13 @@ from .library import Logger, rank_zero_only
 from .sharing import checked_inspector
 
 _given_out: set[tuple[str, int]] = set()  # runs of this process: a folder and a version
+
+
+class _Place(NamedTuple):
+    """Where a Trainer stands, as it counts."""
+
+    epoch: int
+    step: int
 
 
 class WidgetLogger(Logger):
@@ -62,6 +69,8 @@ class WidgetLogger(Logger):
         self._show = show
         self._bring: Callable[[], set[str]] | None = None
         self._newest, self._epoch = 0, 0
+        self._begins = _Place(0, 0)  # where the run of the Trainer lies on the axis
+        self._last, self._run_over = _Place(0, 0), False
 
     @property
     def given(self) -> PyTorchInspector | None:
@@ -131,12 +140,20 @@ class WidgetLogger(Logger):
 
     def _place(self, metrics: Mapping[str, float], step: int | None) -> int:
         """The step on an axis that only goes on: single batches of an evaluation come with a count of their own."""
-        epoch = metrics.get("epoch")
-        if epoch is not None and epoch > self._epoch:
-            self._epoch = int(epoch)
-            self.inspector.tick_epoch(self._epoch + 1)
-        self._newest = max(self._newest, step or 0)
+        if "epoch" in metrics:
+            self._told(_Place(int(metrics["epoch"]), step or 0))
+        self._newest = max(self._newest, self._begins.step + (step or 0))
         return self._newest
+
+    def _told(self, now: _Place) -> None:
+        """Begin an epoch, and a run: another Trainer counts from 0 again."""
+        if self._run_over and now < self._last:
+            self._begins = _Place(self._epoch + 1, self._newest + 1)
+        self._run_over, self._last = False, now
+        epoch = self._begins.epoch + now.epoch
+        if epoch > self._epoch:
+            self._epoch = epoch
+            self.inspector.tick_epoch(epoch + 1)
 
     def _display(self) -> None:
         if self._show:
@@ -153,7 +170,7 @@ class WidgetLogger(Logger):
         """Show the last numbers."""
         with self.inspector._faults.border(None):
             self.inspector.visualizer.refresh(force=True)
-        self._bring = None
+        self._bring, self._run_over = None, True
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the inspector: a copy in another process has one of its own."""

@@ -8,11 +8,13 @@ import { countText, percentText, valueText } from "./format.js";
 
 /** @typedef {import('./cards.js').Card} Card */
 
-/** @typedef {{steps: number[], bins: number, low: number, high: number, bad: number[], buffer: number}} HistoryMap */
+/** @typedef {{steps: number[], bins: number, low: number, high: number, bad: number[], below?: number[], above?: number[],
+ *   buffer: number}} HistoryMap */
 
 const BARS_HEIGHT = 216;
 const MAP_HEIGHT = 226;
 const MOST_PX = 600; // columns of the picture
+const BEYOND = "▲▼ steps with values far beyond most others: these are counted at the edge of the map.";
 
 export class Histogram {
   /** @param {() => void} onresize */
@@ -27,6 +29,7 @@ export class Histogram {
     this.map.listen({ move: (x, y, px, py) => this.pointCell(x, y, px, py) });
     this.empty = h("p", { class: "mw-card-none", hidden: true });
     this.barsHead = h("h4", {}, "Newest step");
+    this.beyond = h("p", { class: "mw-map-beyond", "data-testid": "mw-map-beyond", hidden: true }, BEYOND);
     this.mapHead = h("h4", {}, "Over the run", mapKey());
     this.element = h(
       "div",
@@ -38,6 +41,7 @@ export class Histogram {
       this.empty,
       this.mapHead,
       this.map.element,
+      this.beyond,
     );
     this.table = colourTable(false);
     /** @type {Card | null} */ this.card = null;
@@ -108,13 +112,17 @@ export class Histogram {
     const bytes = map && this.card?.buffers[map.buffer];
     const some = Boolean(map?.steps.length && bytes);
     this.map.element.hidden = this.mapHead.hidden = !some;
+    this.beyond.hidden = !some || ![...(map?.below ?? []), ...(map?.above ?? [])].some((count) => count > 0);
     if (!map || !bytes || !some || !this.map.ready) return;
     this.edges = columnEdges(map.steps);
     const x = { min: this.edges[0], max: this.edges[map.steps.length], label: "step", whole: true };
     this.map.frame(x, { ...withRoom(map.low, map.high), label: "value", grid: false });
     this.map.canvas.hidden = false;
     this.paint(map, bytes);
-    this.map.marks.replaceChildren(svg("path", { class: "mw-bad-mark", d: this.badPath(map) }));
+    this.map.marks.replaceChildren(
+      svg("path", { class: "mw-bad-mark", d: this.badPath(map) }),
+      svg("path", { class: "mw-beyond-mark", d: this.beyondPath(map) }),
+    );
   }
 
   /** One row of pixels a bin; a bin without values stays clear. @param {HistoryMap} map @param {Uint8Array} bytes */
@@ -158,6 +166,17 @@ export class Histogram {
     }).join("");
   }
 
+  /** Arrows at the edges beyond which a column has values. @param {HistoryMap} map */
+  beyondPath({ above = [], below = [], steps }) {
+    const top = this.map.py(this.map.y.max);
+    const bottom = this.map.py(this.map.y.min);
+    return steps.map((_, i) => {
+      const middle = (this.map.px(this.edges[i]) + this.map.px(this.edges[i + 1])) / 2;
+      const arrow = (/** @type {number} */ y, /** @type {number} */ way) => `M${(middle - 4).toFixed(1)},${y + 7 * way}h8l-4,${-7 * way}Z`;
+      return (above[i] ? arrow(top + 1, 1) : "") + (below[i] ? arrow(bottom - 1, -1) : "");
+    }).join("");
+  }
+
   /** @param {number} x @param {number} y @param {number} px @param {number} py */
   pointCell(x, y, px, py) {
     /** @type {HistoryMap} */
@@ -171,6 +190,8 @@ export class Histogram {
     /** @type {[string, string][]} */
     const facts = [["of its fullest bin", percentText(bytes[i * map.bins + bin] / 255)]];
     if (map.bad[i]) facts.push(["NaN or infinity", countText(map.bad[i])]);
+    if (map.above?.[i]) facts.push(["above the map", countText(map.above[i])]);
+    if (map.below?.[i]) facts.push(["below the map", countText(map.below[i])]);
     const step = `step ${countText(map.steps[i])}`;
     this.map.say(`${step}: ${valueText(min + bin * width)} to ${valueText(min + (bin + 1) * width)}`, facts, px, py);
   }

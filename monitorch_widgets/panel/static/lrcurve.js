@@ -58,8 +58,8 @@ export class LrCurve {
     setText(this.title, title);
     this.element.ariaLabel = title;
     this.chip.update(content.state);
-    const far = content.state === "running" ? `${countText(content.lrs.length)} of ${countText(content.num_training)} steps. ` : "";
-    setText(this.words, `${far}${content.words ?? ""}`);
+    const far = `Step ${countText(content.lrs.length)} of ${countText(content.num_training)}.`;
+    setText(this.words, content.state === "running" ? far : (content.words ?? ""));
     this.words.hidden = !this.words.textContent;
     this.drawCurve();
     this.showChosen();
@@ -125,9 +125,10 @@ export class LrCurve {
     const text = known ? valueText(lr, 3) : "";
     const what = this.chosen === null ? "suggested" : "chosen";
     const loss = known ? lossText(this.content.smoothed[this.at ?? 0] ?? this.content.losses[this.at ?? 0]) : "";
-    setText(this.value, known ? `${text} ${what}${loss}${target ? ` · for ${target}` : ""}` : "No point yet: the loss has not fallen");
+    const none = this.content.state === "running" ? "No suggestion yet" : "No suggestion: click the curve to choose a learning rate";
+    setText(this.value, known ? `${text} ${what}${loss}${target ? ` · for ${target}` : ""}` : none);
     this.back.hidden = this.chosen === null || this.content.suggestion === null;
-    const why = !known ? "There is no point to apply yet" : can ? "" : "There is nothing that it could be applied to now";
+    const why = !known ? "No learning rate is chosen" : can ? "" : "There is nothing that it could be applied to now";
     this.acts.update([{ action: "apply", label: known ? `Apply ${text}` : "Apply", arguments: { lr }, why }]);
     const { element } = this.figure;
     element.setAttribute("aria-valuemin", "0");
@@ -172,7 +173,7 @@ export class LrCurve {
 }
 
 /**
- * From the lowest point to a little above where the curve began: that it explodes at the end is seen, and hides nothing.
+ * From the lowest points to a little above where the curve began: that it explodes at the end is seen, and hides nothing.
  * @param {number[]} line @param {number[]} losses
  */
 export function lossExtent(line, losses) {
@@ -181,7 +182,8 @@ export function lossExtent(line, losses) {
   const lowest = some.indexOf(Math.min(...some));
   const before = some.slice(0, lowest + 1);
   const early = losses.filter(Number.isFinite).slice(0, lowest + 1).sort((a, b) => a - b);
-  const [low, high] = [some[lowest], Math.max(...before, early[Math.floor(0.95 * (early.length - 1))] ?? -Infinity)];
+  const at = (/** @type {number} */ part) => early[Math.floor(part * (early.length - 1))] ?? some[lowest];
+  const [low, high] = [Math.min(some[lowest], at(0.05)), Math.max(...before, at(0.95))];
   const span = high - low || Math.abs(high) * 0.1 || 1;
   return { min: low - 0.08 * span, max: high + 0.3 * span };
 }

@@ -13,6 +13,7 @@ import { linearExtent, logExtent } from "./scales.js";
 /** @typedef {{columns: string[], rows: (string | number | null)[][]}} TableContent */
 
 const CURVE_HEIGHT = 200;
+const SHORT = 24; // letters of a cell that stay in one line
 
 export class Report {
   /** @param {Board} board @param {string} key */
@@ -90,7 +91,9 @@ export class Report {
     const words = table.columns.map((_, c) => table.rows.some((row) => typeof row[c] === "string"));
     const align = (/** @type {number} */ c) => (words[c] ? "mw-cell-words" : null);
     const head = table.columns.map((column, c) => h("th", { scope: "col", class: align(c) }, column));
-    const rows = table.rows.map((row) => h("tr", {}, ...row.map((cell, c) => h("td", { class: align(c) }, cellText(cell)))));
+    const kind = (/** @type {string | number | null} */ cell, /** @type {number} */ c) =>
+      words[c] && String(cell).length > SHORT ? "mw-cell-words mw-cell-long" : align(c);
+    const rows = table.rows.map((row) => h("tr", {}, ...row.map((cell, c) => h("td", { class: kind(cell, c) }, cellText(cell)))));
     this.table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows)));
     this.table.ariaLabel = `Table, ${table.rows.length} rows`;
     if (follows) this.table.scrollTop = this.table.scrollHeight;
