@@ -118,7 +118,8 @@ class ChartSpec:
     title, unit : str
         Heading of the panel, and the unit beside it.
     kind : str
-        ``"numerical"``, ``"probability"`` (0..1), ``"correlation"`` (-1..1), ``"loss"`` or ``"metrics"``.
+        ``"numerical"``, ``"probability"`` (0..1), ``"correlation"`` (-1..1), ``"loss"``, ``"metrics"`` or
+        ``"logged"``.
     log : bool
         Start with a logarithmic axis.
     lines, bands : tuple of str

@@ -99,8 +99,8 @@ def types() -> Count:
     return python + check("npx", "--no-install", "tsc", "--noEmit", "-p", ".")
 
 
-# Two processes share the work, each file in one of them: its tests may share what is slow to make.
-SHARED = ("--numprocesses=2", "--dist=loadfile")
+# Two processes share the work, in long runs of tests, which may share what is slow to make.
+SHARED = ("--numprocesses=2", "--dist=worksteal")
 
 # Tests that train every animal of the zoo, which takes minutes: a stage, and so a time limit, of their own.
 ZOO = ("tests/zoo", "tests/inspector", "tests/reference")

@@ -251,9 +251,11 @@ class Checks:
         return cast("PyTorchInspector", self)
 
     def _checked(self, name: str) -> nn.Module:
-        model = self._inspector._watch.model if self._inspector.state.attached else None
+        attached = self._inspector.state.attached
+        model = self._inspector._watch.model if attached else None
         if model is None:
-            raise NotAttachedError(f"{name}() needs a watched model; call attach(model) first")
+            remedy = "the one that was given is gone: keep it in a variable" if attached else "call attach(model) first"
+            raise NotAttachedError(f"{name}() needs a watched model; {remedy}")
         return model
 
     def _put(self, card: Card, **actions: Callable[..., str]) -> None:

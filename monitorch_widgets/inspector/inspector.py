@@ -422,7 +422,7 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
         return self._watch.with_series(name for spec in self.specs for name in self._series_names(spec))
 
     def _series_names(self, spec: ChartSpec) -> list[str]:
-        if spec.kind in ("loss", "metrics") or spec.tag not in self._history:
+        if spec.kind in ("loss", "metrics", "logged") or spec.tag not in self._history:
             return []
         return self._history[spec.tag].modules
 

@@ -67,7 +67,7 @@ def spec_of(tag: str) -> ChartSpec:
     return ChartSpec(
         tag,
         tag,
-        kind="metrics",
+        kind="logged",
         bands=(),
         stage="as logged",
         about=_ABOUT,

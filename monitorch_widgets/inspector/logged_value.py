@@ -45,7 +45,7 @@ def checked_number(name: str, value: Any) -> Number:
         )
     if isinstance(value, Real):
         return float(value)
-    remedy = "Use log_dict() for several." if isinstance(value, Mapping) else "Use e.g. a float."
+    remedy = "Use log_dict() for several, and no dict within it." if isinstance(value, Mapping) else "Use e.g. a float."
     raise ArgumentTypeError(
         f"expected {name!r} to be a number, a tensor of one element, or a metric with update, compute and reset; "
         f"received {type(value).__name__}. {remedy}"

@@ -138,7 +138,7 @@ def _costs(overhead: Overhead) -> list[list[str]]:
     facts = []
     if math.isfinite(overhead.fraction):
         budget = "" if overhead.max_fraction is None else f" of at most {100 * overhead.max_fraction:.3g} %"
-        facts.append(["this inspector adds", f"{100 * overhead.fraction:.2g} %{budget}"])
+        facts.append(["this inspector adds", f"{100 * overhead.fraction:.1f} %{budget}"])
     low, high = overhead.every_steps
     if high:
         facts.append(["lenses listen every", f"{low} steps" if low == high else f"{low} to {high} steps"])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
-from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
+from torch import nn
+
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, unknown_name
 from monitorch_widgets.inspector import PyTorchInspector
 
 _KEPT = ("depth", "module_name_prefix", "master_rank", "max_overhead", "strict", "control", "log_every_n_steps")
@@ -27,8 +30,17 @@ def check_arguments(lenses: object, inspector: object, arguments: Mapping[str, A
     ArgumentError, ArgumentTypeError
         For both, for a module, and for an inspector that is none.
     """
+    if isinstance(lenses, nn.Module):
+        raise ArgumentTypeError(
+            f"expected a list of lenses first; received the module {type(lenses).__name__}. Leave it out: the Trainer "
+            "brings the model."
+        )
     if "module" in arguments:
         raise ArgumentError("expected no module: the Trainer brings the model. Leave module out")
+    known = [name for name in signature(PyTorchInspector).parameters if name not in ("lenses", "module")]
+    for name in arguments:
+        if name not in known:
+            raise ArgumentError(unknown_name("argument of PyTorchInspector", name, known))
     if inspector is None:
         return
     if not isinstance(inspector, PyTorchInspector):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import Tensor, nn
 
 from monitorch_widgets import PyTorchInspector
-from monitorch_widgets.errors import MonitorchWarning
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, MonitorchWarning
 from monitorch_widgets.inspector.check_cards import mixing_card
 from monitorch_widgets.verification import BatchGradientVerification, BatchMixing, MixingWarning
 from monitorch_widgets.verification.batch_gradient import InputMapping, OutputMapping
@@ -58,6 +58,11 @@ class BatchGradientVerificationCallback(Callback):
         error: bool = False,
         inspector: PyTorchInspector | None = None,
     ) -> None:
+        for name, mapping in (("input_mapping", input_mapping), ("output_mapping", output_mapping)):
+            if mapping is not None and not callable(mapping):
+                raise ArgumentTypeError(f"expected {name} to be a function or None; received {mapping!r}.")
+        if not isinstance(sample_idx, int) or sample_idx < 0:
+            raise ArgumentError(f"expected sample_idx to be 0 or more; received {sample_idx!r}. 0 is the first sample.")
         self._mappings = input_mapping, output_mapping
         self._sample_idx = sample_idx
         self._warn, self._error = warn, error

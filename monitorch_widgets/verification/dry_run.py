@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from monitorch_widgets.errors import ArgumentTypeError, checked_count
 
 from .coverage import Coverage, ModuleCoverage
-from .lr_target import check_no_closure, checked_optimizer
+from .lr_target import check_no_closure, check_of_model, checked_optimizer
 from .state import kept
 from .training import LossFn, Step, checked_loader, has_graph, made_step, number_of
 
@@ -104,8 +104,10 @@ class DryRun:
             raise ArgumentTypeError(f"expected a torch.nn.Module; received {type(model).__name__}")
         self.model = cast(nn.Module, getattr(model, "_orig_mod", model))  # what torch.compile runs takes no hooks
         self._optimizer = None if optimizer is None else checked_optimizer(optimizer)
-        if step is None and self._optimizer is not None:
-            check_no_closure(self._optimizer)
+        if self._optimizer is not None:
+            check_of_model(self._optimizer, self.model)
+            if step is None:
+                check_no_closure(self._optimizer)
         self._step, self._loss_fn = made_step(loss_fn, step), loss_fn
         self._validation_step = self._step if validation_step is None else made_step(None, validation_step)
 

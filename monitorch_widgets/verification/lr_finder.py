@@ -13,7 +13,7 @@ from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, checked_c
 
 from .lr_curve import smoothed, steepest
 from .lr_sweep import MODES, Divergence, checked_rate, checked_threshold, rates
-from .lr_target import Attributes, Groups, check_no_closure, checked_optimizer, shown
+from .lr_target import Attributes, Groups, check_no_closure, check_of_model, checked_optimizer, shown
 from .state import kept
 from .training import LossFn, Step, check_trains, checked_loader, endless, has_graph, made_step, number_of
 
@@ -83,6 +83,7 @@ class LRFinder:
     ) -> None:
         self.model = _checked_model(model)
         self.optimizer = checked_optimizer(optimizer)
+        check_of_model(self.optimizer, self.model)
         self._step, self._computes_loss = made_step(loss_fn, step), step is None
         if self._computes_loss:
             check_no_closure(self.optimizer)

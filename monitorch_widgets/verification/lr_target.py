@@ -8,7 +8,7 @@ from inspect import signature
 from numbers import Real
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, nearest
@@ -65,10 +65,34 @@ def checked_optimizer(optimizer: Any) -> Optimizer:
         optimizer = getattr(optimizer, "optimizer", optimizer)  # wrapped by Accelerate or Fabric
     if not isinstance(optimizer, Optimizer):
         hint = " One optimizer at a time: pass one of them." if isinstance(optimizer, tuple | list) else ""
-        raise ArgumentTypeError(f"expected a torch.optim.Optimizer; received {type(optimizer).__name__}.{hint}")
+        raise ArgumentTypeError(
+            f"expected a torch.optim.Optimizer; received {type(optimizer).__name__}.{hint} The order is model (or "
+            "loader), optimizer, loss_fn."
+        )
     if not all("lr" in group for group in optimizer.param_groups):
         raise ArgumentError(f"expected an optimizer with a learning rate; {type(optimizer).__name__} has none")
     return optimizer
+
+
+def check_of_model(optimizer: Optimizer, model: nn.Module) -> None:
+    """Raise for an optimizer that steps nothing of a model, such as one that was made of the model before.
+
+    >>> import torch
+    >>> model, other = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+    >>> check_of_model(torch.optim.SGD(other.parameters(), lr=0.1), model)
+    Traceback (most recent call last):
+        ...
+    monitorch_widgets.errors.ArgumentError: expected an optimizer of the parameters of this Linear; received SGD with \
+none of them. Make it after the model: torch.optim.SGD(model.parameters(), lr=...).
+    """
+    own = {id(parameter) for parameter in model.parameters()}
+    stepped = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if own and not own & stepped:
+        name = type(optimizer).__name__
+        raise ArgumentError(
+            f"expected an optimizer of the parameters of this {type(model).__name__}; received {name} with none of "
+            f"them. Make it after the model: torch.optim.{name}(model.parameters(), lr=...)."
+        )
 
 
 def check_no_closure(optimizer: Optimizer) -> None:

@@ -543,7 +543,7 @@ def test_N24_names_with_a_slash_have_a_panel_of_their_first_part() -> None:
     for name in ("loss", "hp/metric_1", "hp/metric_2", "acc"):
         inspector.log(name, 1.0)
     assert [spec.tag for spec in inspector.specs] == [*before, "Logged", "hp"]
-    assert [(spec.kind, spec.title) for spec in inspector.specs[-2:]] == [("metrics", "Logged"), ("metrics", "hp")]
+    assert [(spec.kind, spec.title) for spec in inspector.specs[-2:]] == [("logged", "Logged"), ("logged", "hp")]
     assert inspector.history["hp"].modules == ["hp/metric_1", "hp/metric_2"]
     assert inspector.history["Logged"].modules == ["loss", "acc"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, CommandRefused, NotWatched

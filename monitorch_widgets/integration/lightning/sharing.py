@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, unknown_name
 from monitorch_widgets.inspector.defaults import default_lenses
@@ -38,6 +40,11 @@ class Recipe:
             raise ArgumentError(
                 "expected either an inspector or what one is made of; received both. Give the lenses and the "
                 "arguments to the inspector: InspectorCallback(inspector=PyTorchInspector(...))."
+            )
+        if isinstance(lenses, nn.Module):
+            raise ArgumentTypeError(
+                f"expected a list of lenses first; received the module {type(lenses).__name__}. Leave it out: the "
+                "callback watches the one that the Trainer fits."
             )
         self.given = checked_inspector(inspector) is not None
         self.plain = not self.given and lenses is None and not arguments

@@ -22,6 +22,7 @@ import { Gatherer } from "./windows.js";
 /** @typedef {import('./types.js').PanelModels} PanelModels */
 /** @typedef {import('./dash.js').Dash} Dash */
 
+export const HEADLINE_KINDS = ["loss", "metrics", "logged"];
 const MOST_HEADLINES = 6; // numbers of one panel in the strip
 const SETTLE_MS = 120; // between the steps of a shrinking domain
 
@@ -425,13 +426,18 @@ export class Board {
     return found.length ? Math.max(...found) : NaN;
   }
 
-  /** Losses and metrics for the strip: newest value, and the course of what is kept at full detail. */
+  /**
+   * Losses and metrics for the strip: newest value, and the course of what is kept at full detail. Of what is logged only
+   * the losses: other names are there where they are asked for, as items.
+   */
   headline() {
     return this.spec.panels.flatMap((panel, i) => {
-      if (panel.kind !== "loss" && panel.kind !== "metrics") return [];
-      return this.stores[i].series
+      if (!HEADLINE_KINDS.includes(panel.kind)) return [];
+      const columns = this.stores[i].series.map((name, column) => ({ name, column }));
+      const some = panel.kind === "logged" ? columns.filter(({ name }) => isMainLoss(name, this.stores[i].series)) : columns;
+      return some
         .slice(0, MOST_HEADLINES)
-        .map((name, column) => ({ name, ...this.stores[i].course(column, 40) }));
+        .map(({ name, column }) => ({ name, ...this.stores[i].course(column, 40) }));
     });
   }
 
@@ -492,7 +498,7 @@ export class Board {
     this.keys[i] = key;
     this.drawings[i]++;
     const panel = now.panels[spec.tag];
-    const sparse = spec.kind === "loss" || spec.kind === "metrics";
+    const sparse = HEADLINE_KINDS.includes(spec.kind);
     const rows = this.rowsOf(i);
     const isMap = this.isMap(i);
     const drawn = isMap ? { lines: [mainLine(panel)], bands: [], log: panel.log } : panel;
@@ -518,4 +524,12 @@ export class Board {
     this.commands.close();
     this.pace.stop();
   }
+}
+
+/**
+ * Whether a logged name is a loss of its own: not the epoch's mean of one that is there step by step.
+ * @param {string} name @param {string[]} others
+ */
+function isMainLoss(name, others) {
+  return /loss/i.test(name) && !(name.endsWith("_epoch") && others.includes(name.replace(/_epoch$/, "_step")));
 }

@@ -1,5 +1,6 @@
 // @ts-check
 // The strip on top: is it running, how far is it, and the newest losses.
+import { HEADLINE_KINDS } from "./board.js";
 import { Costs } from "./costs.js";
 import { h, setText, svg } from "./dom.js";
 import { clockText, countText, valueText } from "./format.js";
@@ -43,7 +44,7 @@ export class Strip {
     /** @type {Map<string, {value: HTMLElement, path: SVGElement}>} */
     this.numbers = new Map();
     this.items = h("div", { class: "mw-strip-items", "data-testid": "mw-strip-items", hidden: true });
-    this.headline.hidden = !board.spec.panels.some(({ kind }) => kind === "loss" || kind === "metrics");
+    this.headline.hidden = !board.spec.panels.some(({ kind }) => HEADLINE_KINDS.includes(kind));
     this.element = h(
       "div",
       { class: "mw-strip", "data-testid": "mw-strip" },
