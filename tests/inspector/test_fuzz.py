@@ -123,6 +123,7 @@ class Scene:
     def __init__(self, seed: int) -> None:
         torch.manual_seed(seed)
         self.chance = random.Random(seed)
+        self.hooks_before = optimizer_hooks()  # of other tests' inspectors that somebody holds
         self.model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3)
         self.loss = nn.MSELoss()
@@ -228,10 +229,13 @@ class Scene:
     def first_tags(self) -> set[str]:
         return {spec.tag for lens in every_lens() for spec in lens.specs}
 
+    def check_left(self) -> None:
+        assert (hooks_on(self.model), optimizer_hooks()) == (0, self.hooks_before)
+
     def leave(self) -> None:
         """Detach, look, and watch anew."""
         self.inspector.detach()
-        assert (hooks_on(self.model), optimizer_hooks()) == (0, 0)
+        self.check_left()
         self.inspector = self.fresh()
 
 
@@ -267,4 +271,4 @@ def test_two_hundred_interrupts_at_random_moments(unraised: list[Any]) -> None:
     assert places.total() == INTERRUPTS
     assert len(places) > INTERRUPTS / 3  # all over the place
     scene.inspector.detach()
-    assert (hooks_on(scene.model), optimizer_hooks()) == (0, 0)
+    scene.check_left()
