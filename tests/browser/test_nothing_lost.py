@@ -58,7 +58,7 @@ def train(most=10**6, fail_at=None):
         if calls % 20 == 0:
             enough.with_name("next").write_text(str(calls))
             enough.with_name("next").replace(enough.with_name("calls"))  # whole, or not there: never a part
-        time.sleep(0.004)
+        time.sleep(0.01)  # the newest 4096 steps are kept one by one, and all are compared
     print("trained", calls, "steps")
 """
 SHOW = """

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from monitorch_widgets import PyTorchInspector
+from monitorch_widgets.gatherer import Hooks
 from monitorch_widgets.history import History
 from monitorch_widgets.integration.lightning import InspectorCallback
 from monitorch_widgets.lens import OutputNorm, ParameterGradientGeometry
@@ -220,6 +221,7 @@ def assert_gone(run: Run) -> None:
     assert not run.inspector.state.attached
     assert hooks_on(run.module) == 0
     gc.collect()
+    Hooks()  # takes away what inspectors have left that nobody holds any more
     assert optimizer_hooks() == 0
 
 
