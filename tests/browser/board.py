@@ -92,6 +92,11 @@ class Board:
         within = self.root if panel is None else self.panel(panel)
         return within.get_by_test_id(testid)
 
+    def look_at(self, tag: str) -> bool:
+        """Scroll to a panel; asked for again and again, for panels are built anew when a name joins them."""
+        self.panel(tag).evaluate("panel => panel.scrollIntoView({block: 'center'})")
+        return True
+
     def panel(self, tag: str) -> Locator:
         return self.root.locator(f"[data-testid=mw-panel][data-tag='{tag}']")
 

@@ -326,7 +326,7 @@ def test_N21_what_is_logged_for_the_progress_bar_stands_in_the_strip(desk: Desk)
 def test_N24_the_panel_of_a_group_is_folded_and_opened_again(desk: Desk) -> None:
     desk.open("Panels")
     panel = desk.board.panel("hp")
-    panel.scroll_into_view_if_needed()
+    desk.board.look_at("hp")
     fold = panel.get_by_test_id("mw-fold-panel")
     for folded in (True, False):
         fold.click()

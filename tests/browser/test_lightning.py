@@ -91,10 +91,10 @@ def test_the_panel_appears_in_the_cell_that_trains_and_lives(notebook: Notebook,
 
 
 def test_what_the_module_logs_is_a_panel(notebook: Notebook, board: Board) -> None:
-    board.panel(LOGGED).scroll_into_view_if_needed()
     found = board.until(
-        lambda now: LOGGED in now and now[LOGGED].names() == ["train_loss", "val_loss"],
+        lambda now: board.look_at(LOGGED) and LOGGED in now and now[LOGGED].names() == ["train_loss", "val_loss"],
         "the logged numbers are not drawn",
+        within_s=60,
     )
     assert found[LOGGED].points() > 20 and notebook.busy(1)
     board.root.screenshot(path=str(SHOTS / "lightning.png"))
