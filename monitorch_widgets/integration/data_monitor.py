@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 from monitorch_widgets import PyTorchInspector
-from monitorch_widgets.errors import ArgumentTypeError, LensFault, NotWatched, checked_count
+from monitorch_widgets.errors import LensFault, NotWatched, checked_count
 from monitorch_widgets.numerical import Histogram
 from monitorch_widgets.preprocessor import Histograms, Seen, StepBuffer
 
 from .histogram_sinks import SUPPORTED, Sink, sinks_of
 from .lightning.library import Callback
+from .trainer_inspector import checked_inspector
 
 
 class DataMonitor(Callback):
@@ -37,10 +38,8 @@ class DataMonitor(Callback):
         super().__init__()
         if log_every_n_steps is not None:
             checked_count("log_every_n_steps", log_every_n_steps, "Use 1 for each batch.")
-        if inspector is not None and not isinstance(inspector, PyTorchInspector):
-            raise ArgumentTypeError(f"expected inspector to be a PyTorchInspector; received {inspector!r:.100}.")
         self._asked = log_every_n_steps
-        self._inspector = inspector
+        self._inspector = checked_inspector(inspector)
         self._faulted = False
         self._begin_anew()
 

@@ -1,4 +1,4 @@
-"""The inspector of a callback for ``transformers.Trainer``: made of what, and in which process."""
+"""The inspector of a Trainer's callback: made of what, and what a copy of it in another process is."""
 
 from __future__ import annotations
 
@@ -12,23 +12,37 @@ from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, unknown_n
 from monitorch_widgets.inspector import PyTorchInspector
 
 _KEPT = ("depth", "module_name_prefix", "master_rank", "max_overhead", "strict", "control", "log_every_n_steps")
+_OWN = ("lenses", "module")  # the module is that of the Trainer
 
 
-def in_rank(inspector: PyTorchInspector, state: Any) -> PyTorchInspector:
+def kept(inspector: PyTorchInspector) -> dict[str, Any]:
+    """Arguments for another inspector like this one, which shows nothing."""
+    others = {name: getattr(inspector, name) for name in _KEPT}
+    return {"visualizer": "dummy", "every": inspector._schedule.every, **others}
+
+
+def in_rank(inspector: PyTorchInspector, *, first: bool) -> PyTorchInspector:
     """The inspector, or one that shows nothing where it was made before this process knew that it is not the first."""
-    if state.is_world_process_zero or not inspector.is_main_process:
+    if first or not inspector.is_main_process:
         return inspector
-    kept = {name: getattr(inspector, name) for name in _KEPT}
-    return PyTorchInspector(inspector.lenses, visualizer="dummy", every=inspector._schedule.every, **kept)
+    return PyTorchInspector(inspector.lenses, **kept(inspector))
+
+
+def checked_inspector(inspector: object) -> PyTorchInspector | None:
+    """Return the inspector, or None."""
+    if inspector is None or isinstance(inspector, PyTorchInspector):
+        return inspector
+    hint = " Name the lenses: lenses=[...]." if isinstance(inspector, list) else ""
+    raise ArgumentTypeError(f"expected inspector to be a PyTorchInspector; received {inspector!r:.100}.{hint}")
 
 
 def check_arguments(lenses: object, inspector: object, arguments: Mapping[str, Any]) -> None:
-    """Check what the callback was given: an inspector, or what one is made of.
+    """Check what a callback was given: an inspector, or what one is made of.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        For both, for a module, and for an inspector that is none.
+        For both, for a module, for arguments that an inspector doesn't have, and for an inspector that is none.
     """
     if isinstance(lenses, nn.Module):
         raise ArgumentTypeError(
@@ -36,17 +50,13 @@ def check_arguments(lenses: object, inspector: object, arguments: Mapping[str, A
             "brings the model."
         )
     if "module" in arguments:
-        raise ArgumentError("expected no module: the Trainer brings the model. Leave module out")
-    known = [name for name in signature(PyTorchInspector).parameters if name not in ("lenses", "module")]
+        raise ArgumentError("expected no module: the callback watches the one that the Trainer fits. Leave module out.")
+    known = [name for name in signature(PyTorchInspector).parameters if name not in _OWN]
     for name in arguments:
         if name not in known:
             raise ArgumentError(unknown_name("argument of PyTorchInspector", name, known))
-    if inspector is None:
-        return
-    if not isinstance(inspector, PyTorchInspector):
-        raise ArgumentTypeError(f"expected inspector to be a PyTorchInspector; received {inspector!r}")
-    if lenses is not None or arguments:
+    if checked_inspector(inspector) is not None and (lenses is not None or arguments):
         raise ArgumentError(
-            "expected either an inspector, or lenses and arguments to make one of; received both. "
-            "Give them to PyTorchInspector(...) instead"
+            "expected either an inspector or what one is made of; received both. Give the lenses and the arguments to "
+            "the inspector: inspector=PyTorchInspector(...)."
         )

@@ -118,7 +118,7 @@ class InspectorTrainerCallback(TrainerCallback):
     ) -> None:
         """Attach to the model."""
         self._leave()  # what an error has left
-        inspector = self.inspector = in_rank(self.inspector, state)
+        inspector = self.inspector = in_rank(self.inspector, first=state.is_world_process_zero)
         inspector.phase = None
         if state.global_step and not inspector.state.buffer.step:
             inspector.continue_from(state.global_step, int(state.epoch or 0) + 1)

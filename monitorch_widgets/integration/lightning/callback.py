@@ -10,10 +10,11 @@ from monitorch_widgets.errors import ArgumentTypeError
 from monitorch_widgets.lens import AbstractLens
 
 from ..notebook import display
+from ..trainer_inspector import in_rank
 from .following import Following
 from .library import Callback
 from .logger import WidgetLogger
-from .sharing import Recipe, first_of_all, in_rank, shared
+from .sharing import Recipe, first_of_all, shared
 
 
 class InspectorCallback(Callback):
@@ -85,7 +86,7 @@ class InspectorCallback(Callback):
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Find loggers to share the inspector with; be the first callback, so that nothing is missed."""
         loggers = [logger for logger in trainer.loggers if isinstance(logger, WidgetLogger)]
-        self._inspector = in_rank(shared(self.inspector, self._recipe, loggers), trainer)
+        self._inspector = in_rank(shared(self.inspector, self._recipe, loggers), first=trainer.is_global_zero)
         trainer.callbacks = first_of_all(self, trainer.callbacks)
         self._following = Following(self._inspector, trainer)
         for logger in loggers:

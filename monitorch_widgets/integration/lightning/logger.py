@@ -10,8 +10,8 @@ from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.errors import ArgumentTypeError
 
 from ..notebook import display
+from ..trainer_inspector import checked_inspector
 from .library import Logger, rank_zero_only
-from .sharing import checked_inspector
 
 _given_out: set[tuple[str, int]] = set()  # runs of this process: a folder and a version
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from monitorch_widgets import PyTorchInspector
 
 from ..notebook import display
+from ..trainer_inspector import checked_inspector
 from .callback import InspectorCallback
 from .library import ProgressBar
 from .logger import WidgetLogger
-from .sharing import checked_inspector
 
 _EVERY_S = 0.1  # what is shown more often nobody can read; each look may wait for the device
 

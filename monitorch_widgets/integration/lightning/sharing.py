@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from monitorch_widgets import PyTorchInspector
-from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, unknown_name
+from monitorch_widgets.errors import ArgumentError
 from monitorch_widgets.inspector.defaults import default_lenses
 from monitorch_widgets.lens import AbstractLens, LossMetrics
 
+from ..trainer_inspector import check_arguments, kept
 from .events import is_finder
 
 if TYPE_CHECKING:
     from .logger import WidgetLogger
-
-_KEPT = ("depth", "module_name_prefix", "master_rank", "max_overhead", "strict", "control")
-_OWN = ("lenses", "module")  # the module is that of the Trainer
 
 
 class Recipe:
@@ -36,23 +31,13 @@ class Recipe:
     """
 
     def __init__(self, lenses: Any, inspector: Any, arguments: Mapping[str, Any]) -> None:
-        if inspector is not None and (lenses is not None or arguments):
-            raise ArgumentError(
-                "expected either an inspector or what one is made of; received both. Give the lenses and the "
-                "arguments to the inspector: InspectorCallback(inspector=PyTorchInspector(...))."
-            )
-        if isinstance(lenses, nn.Module):
-            raise ArgumentTypeError(
-                f"expected a list of lenses first; received the module {type(lenses).__name__}. Leave it out: the "
-                "callback watches the one that the Trainer fits."
-            )
-        self.given = checked_inspector(inspector) is not None
+        check_arguments(lenses, inspector, arguments)
+        self.given = inspector is not None
         self.plain = not self.given and lenses is None and not arguments
-        self._lenses = None if lenses is None else lenses
-        self._arguments = _checked(arguments)
+        self._lenses, self._arguments = lenses, dict(arguments)
         if inspector is not None:
             self._lenses = inspector.lenses
-            self._arguments = {"visualizer": "dummy", **kept(inspector)}
+            self._arguments = kept(inspector)
 
     def made(self) -> PyTorchInspector:
         """A new inspector; losses come from what is logged, unless a lens was asked for."""
@@ -75,24 +60,6 @@ def own_lenses() -> list[AbstractLens]:
     return [lens for lens in default_lenses() if not isinstance(lens, LossMetrics)]
 
 
-def checked_inspector(inspector: Any) -> PyTorchInspector | None:
-    """Return the inspector, or None."""
-    if inspector is None or isinstance(inspector, PyTorchInspector):
-        return inspector
-    hint = " Name the lenses: InspectorCallback(lenses=[...])." if isinstance(inspector, list) else ""
-    raise ArgumentTypeError(f"expected inspector to be a PyTorchInspector; received {inspector!r}.{hint}")
-
-
-def _checked(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    known = [name for name in signature(PyTorchInspector).parameters if name not in _OWN]
-    if "module" in arguments:
-        raise ArgumentError("expected no module: the callback watches the one that the Trainer fits. Leave it out.")
-    for name in arguments:
-        if name not in known:
-            raise ArgumentError(unknown_name("argument of PyTorchInspector", name, known))
-    return dict(arguments)
-
-
 def shared(own: PyTorchInspector, recipe: Recipe, loggers: Iterable[WidgetLogger]) -> PyTorchInspector:
     """The inspector of a callback, or that of a logger if the callback is free to choose.
 
@@ -111,18 +78,6 @@ def shared(own: PyTorchInspector, recipe: Recipe, loggers: Iterable[WidgetLogger
             theirs.add(lens)
         return theirs
     return own
-
-
-def in_rank(inspector: PyTorchInspector, trainer: Any) -> PyTorchInspector:
-    """The inspector, or one that shows nothing where it was made before this process knew that it is not the first."""
-    if trainer.is_global_zero or not inspector.is_main_process:
-        return inspector
-    return PyTorchInspector(inspector.lenses, visualizer="dummy", **kept(inspector))
-
-
-def kept(inspector: PyTorchInspector) -> dict[str, Any]:
-    """Arguments for another inspector like this one."""
-    return {"every": inspector._schedule.every, **{name: getattr(inspector, name) for name in _KEPT}}
 
 
 def first_of_all(callback: Any, callbacks: list[Any]) -> list[Any]:
