@@ -14,7 +14,7 @@ import monitorch_widgets
 
 ROOT = Path(monitorch_widgets.__file__).parent
 ORDER = ["errors", "values", "numerical", "preprocessor", "gatherer", "lens", "history", "verification"]
-ORDER += ["inspector", "transport", "panel", "visualizer", "integration"]
+ORDER += ["logging", "inspector", "transport", "panel", "visualizer", "integration"]
 WIDGETS = {"ipywidgets", "bqplot", "anywidget", "traitlets", "IPython"}
 
 
@@ -66,6 +66,7 @@ ROOMS = [
     "numerical",
     "history",
     "verification",
+    "logging",
     "inspector",
     "transport",
     "visualizer",

@@ -13,7 +13,10 @@ from torch.optim import Optimizer
 from monitorch_widgets.errors import NotAttachedError, checked_count
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.history import History
+from monitorch_widgets.history.arrivals import Arrivals
 from monitorch_widgets.lens import AbstractLens
+from monitorch_widgets.logging.logbook import Logbook
+from monitorch_widgets.logging.table import RunTable
 from monitorch_widgets.preprocessor import ExplicitCall
 from monitorch_widgets.values import ChartSpec, ModuleInfo, Overhead, Status
 
@@ -28,7 +31,6 @@ from .arguments import (
     made_visualizer,
     rank,
 )
-from .arrivals import Arrivals
 from .attachment import Attachment
 from .cards import Cards
 from .checks import Checks
@@ -39,7 +41,6 @@ from .events import Events, ended_by
 from .faults import Faults
 from .instrument import Changes
 from .learning_rates import LearningRates
-from .logbook import Logbook
 from .logs import Logs
 from .loop import TrainingLoop
 from .loops import Loops
@@ -54,7 +55,6 @@ from .rewiring import Rewiring
 from .run_facts import RunFacts
 from .schedule import Every, Schedule
 from .step_log import StepLog
-from .table import RunTable
 from .timing import Timing
 from .watch import Watch
 

@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
-
-from .entry import Options, ReduceFx
-from .hyperparameters import hparams_card, initial_metrics, keep_params, plain_params
-from .table import RunTable, metrics_table
+from monitorch_widgets.logging.entry import Options, ReduceFx
+from monitorch_widgets.logging.hyperparameters import hparams_card, initial_metrics, keep_params, plain_params
+from monitorch_widgets.logging.table import RunTable, metrics_table
 
 if TYPE_CHECKING:
     from monitorch_widgets.history import History
+    from monitorch_widgets.logging.logbook import Logbook
     from monitorch_widgets.visualizer import AbstractVisualizer
 
     from .cards import Cards
     from .faults import Faults
-    from .logbook import Logbook
 
 
 class Logs:

@@ -18,6 +18,7 @@ from .progress import Progress, length_of, limited
 if TYPE_CHECKING:
     from monitorch_widgets.gatherer import InspectorState
     from monitorch_widgets.lens import AbstractLens
+    from monitorch_widgets.logging.logbook import Logbook
     from monitorch_widgets.preprocessor import ExplicitCall
     from monitorch_widgets.visualizer import AbstractVisualizer
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from .control import Control
     from .faults import Faults
     from .inspector import PyTorchInspector
-    from .logbook import Logbook
     from .namesakes import Namesakes
     from .schedule import Schedule
     from .watch import Watch

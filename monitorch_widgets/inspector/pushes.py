@@ -10,10 +10,10 @@ from monitorch_widgets.lens import LossMetrics
 
 if TYPE_CHECKING:
     from monitorch_widgets.gatherer import InspectorState
+    from monitorch_widgets.history.arrivals import Arrivals
     from monitorch_widgets.lens import AbstractLens
     from monitorch_widgets.preprocessor import ExplicitCall
 
-    from .arrivals import Arrivals
     from .phases import Phases
     from .schedule import Schedule
 

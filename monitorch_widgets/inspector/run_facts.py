@@ -8,10 +8,10 @@ from monitorch_widgets.errors import ArgumentTypeError, CommandRefused, check_ch
 
 if TYPE_CHECKING:
     from monitorch_widgets.gatherer import InspectorState
+    from monitorch_widgets.logging.logbook import Logbook
 
     from .clock import Clock
     from .events import Events
-    from .logbook import Logbook
     from .phases import Phases
     from .progress import Progress
     from .schedule import Schedule

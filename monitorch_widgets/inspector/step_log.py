@@ -11,10 +11,10 @@ from torch.optim import Optimizer
 from monitorch_widgets.errors import NotWatched
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.history import History
+from monitorch_widgets.history.arrivals import Arrivals
 from monitorch_widgets.preprocessor import Told
 from monitorch_widgets.values import ChartSpec
 
-from .arrivals import Arrivals
 from .events import DROPPED, NO_STEP, OVERFLOW, Events
 from .stages import StepTaken, stage_of
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.history import History
-from monitorch_widgets.inspector.arrivals import Arrivals
+from monitorch_widgets.history.arrivals import Arrivals
 from monitorch_widgets.lens import AbstractLens, LossMetrics, OutputNorm, ParameterGradientGeometry
 from monitorch_widgets.preprocessor import StepBuffer
 

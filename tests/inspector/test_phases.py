@@ -16,8 +16,8 @@ from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, CommandRe
 from monitorch_widgets.inspector.progress import Progress
 from monitorch_widgets.lens import LossMetrics, OutputNorm
 
-from .logging_loops import batches, train_step, watched
-from .test_logging import alone, series
+from ..logging.loops import batches, train_step, watched
+from ..logging.test_logging import alone, series
 
 
 def evaluate(model: nn.Module, inspector: PyTorchInspector, values: tuple[float, ...] = (1.0, 3.0)) -> None:

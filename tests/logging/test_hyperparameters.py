@@ -17,10 +17,10 @@ from torch import nn
 
 from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError
-from monitorch_widgets.inspector.hyperparameters import hyperparameters_of
-from monitorch_widgets.inspector.table import RunTable, metrics_table
+from monitorch_widgets.logging.hyperparameters import hyperparameters_of
+from monitorch_widgets.logging.table import RunTable, metrics_table
 
-from .logging_loops import Loader, batches, train_step, watched
+from .loops import Loader, batches, train_step, watched
 from .test_logging import alone, series
 
 

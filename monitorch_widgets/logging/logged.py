@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from monitorch_widgets.history.arrivals import Arrivals
 from monitorch_widgets.preprocessor.deferred import Ready
 from monitorch_widgets.values import About, ChartSpec
 
-from .arrivals import Arrivals
 from .figures import Figures
 
 _ABOUT = About(

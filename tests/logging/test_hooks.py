@@ -6,7 +6,7 @@ import pytest
 
 from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.errors import ArgumentError
-from monitorch_widgets.inspector.hooks_table import HOOKS, levels_of
+from monitorch_widgets.logging.hooks_table import HOOKS, levels_of
 
 STEPS, EPOCHS = (True, False), (False, True)
 

@@ -27,7 +27,7 @@ from .reductions import Number
 from .table import losses_of
 
 if TYPE_CHECKING:
-    from .inspector import PyTorchInspector
+    from monitorch_widgets.inspector import PyTorchInspector
 
 _BIG = TagAttributes(logy=False, big_plot=True, annotate=True, type=TagType.NUMERICAL)
 _EVALUATIONS = ("val", "test")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from .logging_loops import watched
+from .loops import watched
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -13,7 +13,7 @@ from torch import nn
 from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, LensFault, NotWatched
 
-from .logging_loops import Loader, batches, callback_metrics, train_step, watched
+from .loops import Loader, batches, callback_metrics, train_step, watched
 
 OPTIONS = {  # of Lightning's log: B04 to B14
     "prog_bar": False,
@@ -304,7 +304,7 @@ def test_B12_reductions_are_those_of_the_whole_epoch(reduce_fx: Any, expected: f
 
 
 def test_B12_N17_a_long_epoch_takes_no_more_memory_than_a_short_one() -> None:
-    from monitorch_widgets.inspector.reductions import KEPT, Kept, reduction_of
+    from monitorch_widgets.logging.reductions import KEPT, Kept, reduction_of
 
     kept = Kept(torch.median)
     for i in range(KEPT + 10):

@@ -12,14 +12,14 @@ from torch import nn
 
 from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, LensFault, NotWatched
-from monitorch_widgets.inspector import batch_size, logbook
-from monitorch_widgets.inspector.batch_size import BatchSize, sizes_in
-from monitorch_widgets.inspector.entry import Entry
-from monitorch_widgets.inspector.figures import Figures
-from monitorch_widgets.inspector.logbook import Logbook
-from monitorch_widgets.inspector.table import RunTable
+from monitorch_widgets.logging import batch_size, logbook
+from monitorch_widgets.logging.batch_size import BatchSize, sizes_in
+from monitorch_widgets.logging.entry import Entry
+from monitorch_widgets.logging.figures import Figures
+from monitorch_widgets.logging.logbook import Logbook
+from monitorch_widgets.logging.table import RunTable
 
-from .logging_loops import batches, train_step, watched
+from .loops import batches, train_step, watched
 
 
 def alone(**arguments: Any) -> PyTorchInspector:

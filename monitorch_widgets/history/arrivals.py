@@ -8,8 +8,9 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from monitorch_widgets.history import History
 from monitorch_widgets.preprocessor.deferred import Ready
+
+from .history import History
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
