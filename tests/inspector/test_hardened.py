@@ -286,14 +286,14 @@ def test_an_export_that_cannot_be_says_to_detach_first() -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # dynamo's own
 def test_a_compiled_optimizer_step_is_left_alone() -> None:
     model, other = small(), small()
-    watch(model)
+    inspector = watch(model)
     optimizer = sgd(other)
     compiled = torch.compile(lambda: optimizer.step(), backend="eager")
     before = other[0].weight.clone()
     for _ in range(3):
         other(torch.randn(3, 4)).sum().backward()
         compiled()
-    assert not torch.equal(before, other[0].weight)
+    assert inspector.state.attached and not torch.equal(before, other[0].weight)
     torch._dynamo.reset()
 
 
@@ -382,10 +382,10 @@ def test_a_lens_does_not_go_back_to_an_older_inspector_unseen() -> None:
 
 def test_leaves_of_parts_that_are_called_alone_keep_few_hooks() -> None:
     model = nn.ModuleDict({"hands": Hands()})
-    watch(model)
+    inspector = watch(model)
     for _ in range(600):
         model["hands"](None)
-    assert len(model["hands"].scale._backward_hooks) <= 256
+    assert inspector.state.attached and len(model["hands"].scale._backward_hooks) <= 256
 
 
 def test_an_attempt_that_raised_leaves_the_row() -> None:

@@ -281,10 +281,10 @@ def test_of_several_settings_either_all_are_taken_or_none() -> None:
 
 def test_a_constructor_that_raises_is_told_to_who_sets_it() -> None:
     lens = Picky()
-    inspected(net(), [lens])
+    inspector = inspected(net(), [lens])
     with pytest.raises(OSError, match="no such wish"):
         lens.set(wish="a lot")
-    assert lens.specs[0].tag == "Picky"
+    assert inspector.lenses == [lens] and lens.specs[0].tag == "Picky"
 
 
 # ---------------------------------------------------------------------- faults and lenses of one's own

@@ -121,9 +121,10 @@ def test_a_function_that_raises_is_muted_once_and_others_go_on() -> None:
 
 def test_the_same_raises_where_the_user_is_strict() -> None:
     model = net()
-    watched(model, Expression(lambda m, i, o: 1 / 0, "mine"))
+    inspector = watched(model, Expression(lambda m, i, o: 1 / 0, "mine"))
     with pytest.raises(ZeroDivisionError):
         train(model, batches(1))
+    inspector.detach()
 
 
 def test_only_modules_of_some_classes() -> None:
@@ -162,11 +163,12 @@ def test_the_first_input_is_handed_over_detached_and_evaluations_are_not_read() 
         inputs.append((input.requires_grad, output.requires_grad, torch.is_grad_enabled(), tuple(input.shape)))
         return 0.0
 
-    watched(model, Expression(look))
+    inspector = watched(model, Expression(look))
     train(model, batches(1))
     model.eval()
     model(torch.ones(5, 3))
     assert inputs == [(False, False, False, shape) for shape in ((5, 3), (5, 4), (5, 4))]
+    inspector.detach()
 
 
 # ---------------------------------------------------------------------- arguments

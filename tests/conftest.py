@@ -1,0 +1,18 @@
+"""What holds for every test: none is told apart by what an earlier one has left behind."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+from torch.nn.modules import module as torch_modules
+
+
+@pytest.fixture(autouse=True)
+def _no_hook_of_an_earlier_test() -> Iterator[None]:
+    """An inspector whose training has failed waits, by a hook of all modules, for its model: until it is collected."""
+    yield
+    if torch_modules._global_forward_pre_hooks:
+        gc.collect()
+    assert not torch_modules._global_forward_pre_hooks
