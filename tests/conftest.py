@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 from torch.nn.modules import module as torch_modules
 
+from monitorch_widgets.numerical import walk
+
 
 @pytest.fixture(autouse=True)
 def _no_hook_of_an_earlier_test() -> Iterator[None]:
@@ -16,3 +18,9 @@ def _no_hook_of_an_earlier_test() -> Iterator[None]:
     if torch_modules._global_forward_pre_hooks:
         gc.collect()
     assert not torch_modules._global_forward_pre_hooks
+
+
+@pytest.fixture
+def torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As without numba."""
+    monkeypatch.setattr(walk, "_kernels", lambda: None)

@@ -14,6 +14,7 @@ from monitorch_widgets.gatherer.compiled import forget_compiled_code
 from monitorch_widgets.lens import AbstractLens
 from monitorch_widgets.lens.abstract_lens import Emit
 from monitorch_widgets.lens.parameter_lens import ParameterLens, warn_of_unknown
+from monitorch_widgets.numerical import walk
 
 from .clock import Clock
 from .faults import Faults
@@ -73,6 +74,7 @@ class Attachment:
         self._faults.clear()
         hooks.forget_ears()
         self._clock.watch(model)
+        walk.ready(model)
         self._schedule.begin()
         self._register(model)
         self._state.attached = True

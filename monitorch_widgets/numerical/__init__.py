@@ -10,7 +10,7 @@ from .activation import (
     reduce_activation_to_activation_rates,
 )
 from .binned import BINS, FIGURES, histogram_row
-from .counting import Counted, count_active
+from .counting import Counted, count_active, count_output
 from .extract import POINTS, RANGES, aggregations, extract_point, extract_range, parse_range_name
 from .geometry import ConsecutiveTensors, GeometryComputation, Look
 from .histogram import Histogram
@@ -62,6 +62,7 @@ __all__ = [
     "append_finite",
     "aside",
     "count_active",
+    "count_output",
     "extract_point",
     "extract_range",
     "finish_sync_rmv_or_error",

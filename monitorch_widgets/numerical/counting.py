@@ -14,8 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from . import walk
 from .scratch import scratch
-from .tensors import aside, constants, plain, precise, rounded_down
+from .tensors import aside, constants, note_norms, plain, precise, rounded_down, sample_norms
 
 _PIECE = 1 << 18  # values that are marked at a time on the CPU
 _LAYOUTS = 256  # shapes that are remembered
@@ -88,6 +89,21 @@ def count_active(
     return Counted(counts, found if check is None else check, size)
 
 
+def count_output(output: Tensor, eps: float, *, channel_last: bool = False) -> Counted:
+    """Count as :func:`count_active` does for an output; what is found on the way is there for :func:`sample_norms`.
+
+    The check is the norms of the samples, which the lens of norms looks at too; they are not finite from 1e19 on,
+    where torch computes them.
+    """
+    values = plain(output)
+    if values.dim() < 2 or not values.numel() or not walk.walks((values,)):
+        return count_active(values, eps, batch=True, channel_last=channel_last, check=sample_norms(output))
+    channel = values.dim() - 1 if channel_last else 1
+    counts, norms = walk.look_at(values, channel, rounded_down(eps, values.dtype))
+    note_norms(output, norms)
+    return Counted(counts, norms, values.numel() // values.shape[channel])
+
+
 def mark_into(marks: Tensor, values: Tensor, eps: float) -> None:
     """Write 1 where the magnitude of a value exceeds `eps`, and 0 elsewhere; NaN may become either."""
     one = _one(values.dtype, values.device).expand(values.shape)
@@ -105,10 +121,13 @@ def _elsewhere(values: Tensor, eps: float, channel: int, checked: bool) -> tuple
 
 
 def _on_cpu(values: Tensor, eps: float, channel: int, checked: bool) -> tuple[Tensor, Tensor]:
+    if walk.walks((values,)):
+        counts = walk.count_channels(values, channel, rounded_down(eps, values.dtype))
+        return counts, counts if checked else _NOTHING
     if values.numel() > _PIECE and values.shape[0] > 1:
         pieces = torch.split(values, max(_PIECE * values.shape[0] // values.numel(), 1))
-        counts, checks = zip(*(_of_piece(piece, eps, channel, checked) for piece in pieces), strict=True)
-        return torch.stack(counts).sum(0) if channel else torch.cat(counts), torch.cat(checks)
+        parts, checks = zip(*(_of_piece(piece, eps, channel, checked) for piece in pieces), strict=True)
+        return torch.stack(parts).sum(0) if channel else torch.cat(parts), torch.cat(checks)
     return _of_piece(values, eps, channel, checked)
 
 

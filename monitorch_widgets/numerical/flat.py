@@ -10,11 +10,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from . import walk
 from .scratch import scratch
 
 _ROW = 64  # values; no row has values of two tensors
 _MOST = 1 << 20  # values; of more, each tensor is looked at while it is in the processor's cache
 _DTYPES = (torch.float32, torch.float64)
+Compared = tuple[Tensor, Tensor | None, Tensor | None]
 
 
 def _padded(size: int) -> int:
@@ -66,7 +68,7 @@ class _Rooms:
         self.free: dict[object, Room] = {}
 
 
-class FlatTensors:
+class Together:
     """Tensors that come together, step after step, and their predecessors.
 
     Parameters
@@ -82,7 +84,6 @@ class FlatTensors:
         self.lengths: Tensor | None = None  # None while there is nothing to compare with
         self._shapes = [tensor.shape for tensor in tensors]
         self._dtype = tensors[0].dtype
-        self._key = (tuple(self._shapes), self._dtype)
         self._room: Room | None = None
 
     def fits(self, names: list[str], tensors: Sequence[Tensor]) -> bool:
@@ -90,22 +91,12 @@ class FlatTensors:
         return (
             (names is self.names or names == self.names)
             and [tensor.shape for tensor in tensors] == self._shapes
-            and flattens(tensors, self._dtype)
+            and kind_of(tensors) is type(self)
         )
 
-    def compare(self, tensors: Sequence[Tensor], lengths: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    def compare(self, tensors: Sequence[Tensor], lengths: Tensor | None) -> Compared:
         """Norms, dot products with the tensors before, and norms of these; None where there are none."""
-        free = scratch().own(_Rooms).free
-        room = free.pop(self._key, None) or Room(self._shapes, self._dtype)
-        torch._foreach_copy_(room.views, list(tensors))
-        lengths = room.lengths() if lengths is None else lengths
-        before, self.lengths = self.lengths, None  # an interrupt in between leaves what can't be compared with
-        kept, self._room = self._room, room
-        products = None if kept is None or before is None else room.products(kept)
-        if kept is not None:
-            free[self._key] = kept
-        self.lengths = lengths
-        return lengths, products, before
+        raise NotImplementedError
 
     def memory_under(self, prefix: str) -> int:
         """Memory of the tensors whose names begin so, in bytes."""
@@ -123,6 +114,44 @@ class FlatTensors:
             (name, view.clone(), length)
             for name, view, length in zip(self.names, self._room.views, lengths, strict=True)
         ]
+
+
+class FlatTensors(Together):
+    """Many small tensors, whose predecessors lie in one piece of memory, as they do themselves while it is needed."""
+
+    def compare(self, tensors: Sequence[Tensor], lengths: Tensor | None) -> Compared:
+        """See base class."""
+        free, key = scratch().own(_Rooms).free, (tuple(self._shapes), self._dtype)
+        room = free.pop(key, None) or Room(self._shapes, self._dtype)
+        torch._foreach_copy_(room.views, list(tensors))
+        lengths = room.lengths() if lengths is None else lengths
+        before, self.lengths = self.lengths, None  # an interrupt in between leaves what can't be compared with
+        kept, self._room = self._room, room
+        products = None if kept is None or before is None else room.products(kept)
+        if kept is not None:
+            free[key] = kept
+        self.lengths = lengths
+        return lengths, products, before
+
+
+class WalkedTensors(Together):
+    """Tensors that compiled loops walk over: no memory but that of the predecessors."""
+
+    def compare(self, tensors: Sequence[Tensor], lengths: Tensor | None) -> Compared:
+        """See base class."""
+        before, self.lengths = self.lengths, None  # as above
+        if self._room is None:
+            self._room = Room(self._shapes, self._dtype)
+        found = walk.compare(self._room.views, tensors)
+        self.lengths = found[0] if lengths is None else lengths
+        return self.lengths, None if before is None else found[1], before
+
+
+def kind_of(tensors: Sequence[Tensor]) -> type[Together] | None:
+    """How tensors that come together are kept; None where each is by itself."""
+    if walk.walks(tensors):
+        return WalkedTensors
+    return FlatTensors if tensors and flattens(tensors, tensors[0].dtype) else None
 
 
 def flattens(tensors: Sequence[Tensor], dtype: torch.dtype) -> bool:

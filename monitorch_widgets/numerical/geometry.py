@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .flat import FlatTensors, flattens
+from .flat import Together, kind_of
 from .running import (
     Accumulator,
     RunningMeanVar,
@@ -23,12 +23,13 @@ from .tensors import (
     aside,
     constants,
     cosines_of,
-    dot_into,
     dots_into,
     length_of,
     lengths_of,
+    norms_of,
     root_size,
     same_layout,
+    seen_again,
     stored,
     wide,
 )
@@ -76,7 +77,7 @@ class ConsecutiveTensors:
         self.correlation = correlation
         self.eps = eps
         self._previous: dict[str, _Kept] = {}
-        self._flats: list[FlatTensors] = []
+        self._flats: list[Together] = []
         self._scratch: Scratch | None = None
 
     def measure(
@@ -107,7 +108,7 @@ class ConsecutiveTensors:
         roots = [root_size(tensor.numel(), self.normalize) for tensor in tensors]
         if not self.correlation:
             widened = [wide(stored(tensor)) for tensor in tensors]
-            known = torch.stack(lengths_of(widened) if lengths is None else list(lengths))
+            known = norms_of(widened) if lengths is None else torch.stack(list(lengths))
             return Looks(known, known, known, roots)
         flat = self._flat(list(names), tensors)
         if flat is not None:
@@ -129,16 +130,17 @@ class ConsecutiveTensors:
         before = torch.cat([look.before for look in looks])
         return torch.stack([measured, cosines_of(products, lengths, before, self.eps)], dim=1)
 
-    def _flat(self, names: list[str], tensors: Sequence[Tensor]) -> FlatTensors | None:
+    def _flat(self, names: list[str], tensors: Sequence[Tensor]) -> Together | None:
         """Where tensors that come together are kept; None where each is kept by itself."""
         for flat in self._flats:
             if flat.fits(names, tensors):
                 return flat
         self._take_apart(names)
         known = any(name in self._previous for name in names)
-        if len(tensors) < 2 or known or len(set(names)) < len(names) or not flattens(tensors, tensors[0].dtype):
+        kind = kind_of(tensors)
+        if len(tensors) < 2 or known or len(set(names)) < len(names) or kind is None:
             return None
-        self._flats.append(FlatTensors(names, tensors))
+        self._flats.append(kind(names, tensors))
         return self._flats[-1]
 
     def look(self, name: str, tensor: Tensor) -> Look:
@@ -149,14 +151,13 @@ class ConsecutiveTensors:
             length = length_of(wide(stored(tensor)))
             return Look(length, length, length, root)
         tensor = wide(tensor)
-        length = length_of(tensor)
         if self._flats:
             self._take_apart([name])
         kept = self._fitting(name, tensor)
         if kept is None or kept.length is None:
-            return self._first(name, tensor, length, root, kept)
+            return self._first(name, tensor, length_of(tensor), root, kept)
         before, kept.length = kept.length, None  # an interrupt in between leaves what can't be compared with
-        product = dot_into(kept.tensor, tensor)
+        length, product = seen_again(kept.tensor, tensor)
         kept.length = length
         return Look(length, product, before, root)
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from . import walk
 from .counting import mark_into
-from .tensors import aside
+from .tensors import aside, rounded_down
 
 _SMALL = 1 << 17  # values of a tensor that is marked with others
 _TOGETHER = 1 << 18  # values that are marked at a time: they stay in the processor's cache
@@ -63,7 +65,8 @@ class Marks:
         self._order = sorted(range(len(names)), key=lambda i: _neurons(self._shapes[i])[::-1])
         self.names = [names[i] for i in self._order]
         self.alike = self._found()
-        self._batches = [_Batch([self._shapes[i] for i in chosen]) for chosen in self._cut()]
+        self._neurons, self._sizes = np.array([_neurons(self._shapes[i]) for i in self._order]).T.copy()
+        self._batches: list[_Batch] = []
 
     def fits(self, names: list[str], tensors: Sequence[Tensor]) -> bool:
         """Whether these are the gradients that come together."""
@@ -72,6 +75,10 @@ class Marks:
     def mark(self, tensors: Sequence[Tensor], eps: float) -> Marked:
         """Count the values whose magnitude exceeds `eps`."""
         ordered = [tensors[i] for i in self._order]
+        if walk.walks(ordered):
+            return Marked(walk.count_rows(ordered, self._neurons, self._sizes, rounded_down(eps, torch.float32)), self)
+        if not self._batches:
+            self._batches = [_Batch([self._shapes[i] for i in chosen]) for chosen in self._cut()]
         counts, start = [], 0
         for batch in self._batches:
             counts += batch.counts(ordered[start : start + len(batch.views)], eps)
@@ -126,8 +133,13 @@ class _Batch:
         return [rows.sum(1) if rows.shape[1] > 1 else rows[:, 0] for rows in self._rows]
 
 
-def is_small(tensor: Tensor) -> bool:
-    """Whether a gradient can be marked with others."""
+def go_together(tensors: Sequence[Tensor]) -> list[bool]:
+    """Which gradients can be marked with others: small ones, or all where compiled loops walk over them."""
+    full = all(tensor.numel() for tensor in tensors)
+    return [True] * len(tensors) if full and walk.walks(tensors) else [_is_small(tensor) for tensor in tensors]
+
+
+def _is_small(tensor: Tensor) -> bool:
     return (
         tensor.dtype is torch.float32
         and tensor.is_cpu

@@ -11,6 +11,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from . import walk
 from .scratch import scratch
 
 _LONG, _ROW = 1 << 15, 1 << 10  # sizes of tensors that are measured by rows, and of these rows
@@ -131,6 +132,11 @@ def lengths_of(tensors: Sequence[Tensor]) -> list[Tensor]:
     return [length for length in lengths if length is not None]
 
 
+def norms_of(tensors: Sequence[Tensor]) -> Tensor:
+    """What :func:`lengths_of` gives, as one tensor of shape (n,)."""
+    return walk.norms_of(tensors) if walk.walks(tensors) else torch.stack(lengths_of(tensors))
+
+
 def length_of(tensor: Tensor) -> Tensor:
     """L2 norm of one tensor, as :func:`lengths_of` gives it."""
     length: Tensor = _by_rows(tensor) if is_long(tensor) else torch.linalg.vector_norm(tensor)
@@ -168,6 +174,14 @@ def dot_into(kept: Tensor, tensor: Tensor) -> Tensor:
     product: Tensor = kept.mul_(tensor).sum()
     kept.copy_(tensor)
     return product
+
+
+def seen_again(kept: Tensor, tensor: Tensor) -> tuple[Tensor, Tensor]:
+    """L2 norm of a tensor, and its dot product with a kept one of the same shape, which has its values afterwards."""
+    if walk.walks((kept, tensor)):
+        length, product = walk.compare((kept,), (tensor,))[:, 0].unbind()
+        return length, product
+    return length_of(tensor), dot_into(kept, tensor)
 
 
 def dots_into(kept: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -230,6 +244,11 @@ def sample_norms(output: Tensor, *, normalize: bool = False) -> Tensor:
     return norms / math.sqrt(size // norms.numel()) if normalize else norms
 
 
+def note_norms(output: Tensor, norms: Tensor) -> None:
+    """Keep the L2 norms of the samples of an output that was just looked at, for who asks next."""
+    scratch().own(_Latest).note(output, norms)
+
+
 class _Latest:
     """The norms of the newest tensor: several lenses look at the same one, one right after the other."""
 
@@ -243,9 +262,14 @@ class _Latest:
         if output.is_leaf:  # in inference nobody could tell whether it was changed; a parameter must not be referred to
             return _norms(plain(output))
         if self._tensor() is not output or self._version != output._version:
-            self._norms = _norms(plain(output))
-            self._tensor, self._version = weakref.ref(output), output._version
+            self.note(output, _norms(plain(output)))
         return self._norms
+
+    def note(self, output: Tensor, norms: Tensor) -> None:
+        """Keep the norms of a tensor that was just looked at."""
+        if not output.is_leaf:  # as above
+            self._norms = norms
+            self._tensor, self._version = weakref.ref(output), output._version
 
 
 def _norms(output: Tensor) -> Tensor:

@@ -15,14 +15,14 @@ from monitorch_widgets.numerical import (
     Streaks,
     active_and_dead,
     count_active,
+    count_output,
     in_order,
     poison_of,
     rates_of,
-    sample_norms,
     scratch,
     some_rows,
 )
-from monitorch_widgets.numerical.marks import Alike, Marked, Marks, is_small, marked
+from monitorch_widgets.numerical.marks import Alike, Marked, Marks, go_together, marked
 
 from .abstract import AbstractForwardPreprocessor, DeferredPreprocessor, by_device, is_training
 from .kinds import KindsPreprocessor
@@ -121,7 +121,7 @@ class GradientActivation(_Rates, KindsPreprocessor):
     def process_tensors(self, names: Sequence[str], tensors: Sequence[Tensor]) -> None:
         """Measure the gradients of a whole step: small ones together, large ones while they are in the cache."""
         self._scratch = scratch()
-        together = [is_small(tensor) for tensor in tensors]
+        together = go_together(tensors)
         if all(together):
             self._mark(list(names), tensors)
             return
@@ -231,7 +231,6 @@ class OutputActivation(_Rates, AbstractForwardPreprocessor):
             return
         self._scratch = scratch()
         eps = self._smooth_eps if isinstance(module, SMOOTH) else self._eps
-        check = sample_norms(layer_output)  # which the lens of norms looks at too; not finite from 1e19 on
-        counted = count_active(layer_output, eps, batch=True, channel_last=self._channel_last, check=check)
+        counted = count_output(layer_output, eps, channel_last=self._channel_last)
         counted.training = training
         self._push([name], counted, evaluation=not training)

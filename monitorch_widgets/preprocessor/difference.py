@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from monitorch_widgets.numerical import aside, lengths_of, precise, same_layout, wide
+from monitorch_widgets.numerical import aside, lengths_of, precise, same_layout, walk, wide
 
 from .kinds import KindsPreprocessor
 
@@ -104,6 +104,9 @@ def taken_from(names: list[str], copies: Sequence[Tensor], tensors: Sequence[Ten
     The copies are used up: the differences are computed in their memory, where they are wide enough. Those of a half
     type are widened first, since the difference itself would be rounded.
     """
+    if walk.walks(copies) and walk.walks(tensors):
+        before, lengths = walk.take(copies, tensors)
+        return Moved(names, list(copies), list(before.unbind()) if sizes else [], list(lengths.unbind()))
     differences = [precise(copy) for copy in copies]
     norms = lengths_of([wide(copy) for copy in differences]) if sizes else []
     torch._foreach_sub_(differences, [precise(tensor) for tensor in tensors])

@@ -15,6 +15,7 @@ from monitorch_widgets import ArgumentTypeError, PyTorchInspector
 from monitorch_widgets.errors import LensFault
 from monitorch_widgets.gatherer import InspectorState, ParameterChangesGatherer
 from monitorch_widgets.lens import AbstractLens, ParameterUpdateGeometry, ParameterUpdateRatio
+from monitorch_widgets.numerical import walk
 from monitorch_widgets.preprocessor import ParameterUpdateRatio as ParameterUpdateRatioPreprocessor
 
 
@@ -340,6 +341,25 @@ def test_alone_each_has_a_copy() -> None:
         assert inspector.lenses[0].memory_bytes == sum(p.numel() * 4 for p in model.parameters())
 
 
+def test_one_walk_takes_each_parameter_from_its_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small()
+    inspector, optimizer = watch(model), torch.optim.SGD(model.parameters(), lr=0.1, foreach=False)
+    calls: list[int] = []
+    plain = walk.take
+
+    def counted(copies: Any, tensors: Any) -> Any:
+        calls.append(len(copies))
+        assert [c.tensor for c in inspector.state.changes._copies.values()] == list(copies)
+        return plain(copies, tensors)
+
+    monkeypatch.setattr(walk, "take", counted)
+    for _ in range(3):
+        backward(model, optimizer)
+        optimizer.step()
+    assert calls == [4] * 3 and inspector.history["Weight Update Norm"].rows == 3
+
+
+@pytest.mark.usefixtures("torch_alone")
 def test_differences_are_computed_once_in_the_memory_of_the_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     model = small()
     inspector, optimizer = watch(model), torch.optim.SGD(model.parameters(), lr=0.1, foreach=False)

@@ -19,6 +19,8 @@ from monitorch_widgets.numerical.marks import Marks, marked
 
 from .reference import COMPLEX, EMPTY, REAL, SHAPES, exact, neurons_first, rates, tensor
 
+pytestmark = pytest.mark.usefixtures("arithmetic")
+
 NAN = float("nan")
 
 

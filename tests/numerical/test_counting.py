@@ -17,6 +17,8 @@ from monitorch_widgets.numerical.tensors import in_order, rounded_down, some_row
 
 from .reference import REAL, exact, mean_sample_norm, neurons_first, rates, tensor
 
+pytestmark = pytest.mark.usefixtures("arithmetic")
+
 EPS = 1e-8
 
 

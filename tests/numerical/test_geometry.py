@@ -17,6 +17,7 @@ from monitorch_widgets.numerical import (
     lengths_of,
     precise,
     sample_norm,
+    walk,
     wide,
 )
 from monitorch_widgets.numerical.tensors import dot_into
@@ -33,6 +34,8 @@ from .reference import (
     tensor,
     tolerance,
 )
+
+pytestmark = pytest.mark.usefixtures("arithmetic")
 
 EPS = 1e-8
 
@@ -294,7 +297,16 @@ def test_tensors_that_come_together_lose_nothing(dtype: torch.dtype) -> None:
     assert rows[:2, 1].tolist() == pytest.approx([1, 1], rel=1e-6) and rows[2].isnan().all()
 
 
-@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan, 1e30], ids=str)
+def test_a_norm_beyond_what_torch_can_square_is_infinite_or_right() -> None:
+    together = ConsecutiveTensors(False, correlation=True, eps=EPS)
+    tensors = [torch.tensor([3e30, 4e30]), torch.tensor([3.0, 4.0])]
+    rows = [together.measure(["a", "b"], tensors) for _ in range(2)][1]
+    norm, correlation = rows[0].tolist()
+    assert (norm, correlation) == pytest.approx((5e30, 1)) if walk._kernels() else norm == math.inf
+    assert rows[1].tolist() == [5, 1]
+
+
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan], ids=str)
 def test_one_that_is_not_finite_leaves_the_others_alone(odd: float) -> None:
     together = ConsecutiveTensors(False, correlation=True, eps=EPS)
     tensors = [torch.zeros(0), torch.tensor([3.0, odd, -odd]), torch.tensor([3.0, 4.0]), torch.zeros(2, 0)]

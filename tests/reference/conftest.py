@@ -14,3 +14,10 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True, params=["loops", "torch"])
+def arithmetic(request: pytest.FixtureRequest) -> None:
+    """Each test runs with numba's loops, and as without numba."""
+    if request.param == "torch":
+        request.getfixturevalue("torch_alone")
