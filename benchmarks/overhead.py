@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -40,6 +41,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--long-block", type=int, default=50, help="steps of a long block")
     parser.add_argument("--warm-up", type=int, default=10, help="steps before anything is measured")
     parser.add_argument("--visualizer", default="dummy", help="where our inspectors show what they read")
+    parser.add_argument("--without-numba", action="store_true", help="let torch compute all, as where numba is missing")
     parser.add_argument("--json", type=Path, help="file for all figures")
     return parser.parse_args(given)
 
@@ -50,6 +52,8 @@ def main(given: Sequence[str] | None = None) -> None:
     # monitorch's way to take gradients of outputs; it happens where the model's input asks for no gradient
     warnings.filterwarnings("ignore", "Full backward hook is firing")
     torch.set_num_threads(options.threads)
+    if options.without_numba:
+        sys.modules["numba"] = None  # type: ignore[assignment]
     device = torch.device(options.device)
     facts = machine(device)
     print(header("benchmarks.overhead", facts, given))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import platform
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 import torch
 
@@ -43,6 +45,7 @@ def machine(device: torch.device) -> dict[str, str]:
     """What the figures were made on."""
     return {
         "torch": torch.__version__,
+        "numba": "none" if importlib.util.find_spec("numba") is None else version("numba"),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({_processor()})",
         "threads": str(torch.get_num_threads()),
         "python": platform.python_version(),
