@@ -10,6 +10,7 @@ from .errors import (
     NotAttachedError,
     TrainingStopped,
 )
+from .history import Journal
 from .inspector import InspectorState, PyTorchInspector, hyperparameters_of
 from .verification import BatchGradientVerification, DryRun, LRFinder, OverfitCheck
 
@@ -22,6 +23,7 @@ __all__ = [
     "CommandRefused",
     "DryRun",
     "InspectorState",
+    "Journal",
     "LRFinder",
     "LensFault",
     "MonitorchError",

@@ -9,6 +9,7 @@ The tree::
     └── NotAttachedError (RuntimeError)              something was asked that needs a model
     TrainingStopped (BaseException)                  the loop was stopped, as asked; no error
     MonitorchWarning (UserWarning)
+    ├── JournalFault                                 the journal can't be written any more, or not all of it
     ├── LensFault                                    a lens failed while training and was muted
     └── NotWatched                                   something was asked for that cannot be seen
 
@@ -59,6 +60,10 @@ class TrainingStopped(BaseException):  # like KeyboardInterrupt
 
 class MonitorchWarning(UserWarning):
     """Base of all warnings of this package."""
+
+
+class JournalFault(MonitorchWarning):
+    """The journal can't be written any more, or has lost readings; the run goes on."""
 
 
 class LensFault(MonitorchWarning):
@@ -126,3 +131,17 @@ def checked_count(argument: str, value: object, remedy: str) -> int:
     if value < 1:
         raise ArgumentError(f"expected {argument} to be at least 1; received {value}. {remedy}")
     return int(value)
+
+
+def checked_queue(max_queue: object) -> int:
+    """Return how many numbers may wait to be written, at least 1."""
+    return checked_count("max_queue", max_queue, "10 is usual; more are faster.")
+
+
+def checked_seconds(flush_secs: object) -> float:
+    """Return the seconds after which what waits is written, 0 or more."""
+    if isinstance(flush_secs, bool) or not isinstance(flush_secs, int | float) or not flush_secs >= 0:
+        raise ArgumentError(
+            f"expected flush_secs to be a number of seconds, 0 or more; received {flush_secs!r}. Try 120"
+        )
+    return flush_secs

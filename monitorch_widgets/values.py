@@ -229,7 +229,8 @@ class Overhead:
     max_fraction : float or None
         The budget; None where every lens has a fixed stride.
     every_steps : tuple of (int, int)
-        Smallest and largest stride of the lenses; (0, 0) while none listens.
+        Smallest and largest stride of the lenses, as `every` says it: without losses, and lenses with a stride of
+        their own, where there are others. (0, 0) while none listens.
     costs : tuple of Cost
         One for each lens, in their order, then what they share.
     """
@@ -267,7 +268,8 @@ class Card:
     key : str
         A newer card with the same key takes its place.
     tab : str
-        Where it stands: ``"Data"``, ``"Gallery"``, ``"Checks"``, ``"LR finder"`` or ``"Run"``.
+        Where it stands: ``"Data"``, ``"Gallery"``, ``"Checks"``, ``"LR finder"``, ``"Run"`` or
+        ``"Performance"``.
     kind : str
         How it is drawn: ``"report"``, ``"histogram"``, ``"gallery"`` or ``"lr"``.
     title : str
@@ -396,6 +398,8 @@ class Instrument:
         The budget.
     log_every_n_steps : int
         Histograms, and what else is heavy, are made at every n-th step.
+    refresh_rate : float
+        How often a second the page is told what is new, at most.
     text : bool
         Whether text typed in the page may be run as Python.
     nudges : bool
@@ -411,8 +415,31 @@ class Instrument:
     every: int | str = "auto"
     max_overhead: float = 0.05
     log_every_n_steps: int = 50
+    refresh_rate: float = 10.0
     text: bool = False
     nudges: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Something that writes the run down beside the page: a journal, event files.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    waiting : int or None
+        How much waits to be written; None where nobody knows.
+    max_queue : int
+        How much may wait before it is written.
+    flush_secs : float
+        Seconds after which what waits is written anyway.
+    """
+
+    name: str
+    waiting: int | None
+    max_queue: int
+    flush_secs: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,6 +487,8 @@ class Status:
         Names and values that stand in the strip beside the losses: metrics with ``prog_bar=True``, the run's version.
     eta_s : float
         Seconds until the run ends, where its length is known; NaN where not.
+    writers : tuple of Writer
+        What writes the run down beside the page.
     """
 
     state: str = "waiting"
@@ -481,3 +510,4 @@ class Status:
     instrument: Instrument = field(default_factory=Instrument)
     items: tuple[tuple[str, str], ...] = ()
     eta_s: float = math.nan
+    writers: tuple[Writer, ...] = ()

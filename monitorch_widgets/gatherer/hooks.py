@@ -307,6 +307,7 @@ class Hooks:
             ear.on = id(ear) in chosen
         self.listening = bool(chosen)
         self.worn.change(self.own.on)
+        self.worn.follow_parts(self, self.own.on and self.passes.parts_only)
 
     def listen_all(self) -> None:
         """Listen with every ear."""

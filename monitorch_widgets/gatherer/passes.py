@@ -14,6 +14,7 @@ from .calls import CallNumbers
 from .parameter_places import ParameterPlace, parameter_places
 
 NO_BACKWARD = -1
+_SURE = 3  # steps without a call of the model: some loops make two steps of one call
 
 _State = tuple[int, int]  # which tensor a gradient is, and how often that was written to
 
@@ -61,6 +62,8 @@ class Passes:
         Forward passes of the model in training since the last step; 0 where only its parts are called.
     begun : bool
         Whether a module has run forward in training since the last step.
+    parts_only : bool
+        Whether the newest steps that were followed were made of parts of the model, which itself was not called.
     on_dropped : callable
         Called as ``on_dropped(mark)`` when a backward pass begins and finds that the gradients of those before it went
         away without a step; `mark` is the number of pushes into the buffer when they ended.
@@ -74,13 +77,16 @@ class Passes:
         self.calls = CallNumbers()
         self.count = 0
         self.begun = False
+        self.parts_only = False
         self.forwards = 0
         self.on_dropped: Callable[[int], None] = _ignore
         self.on_mark: Callable[[str], None] = _ignore_moment
         self._buffer = buffer
         self._inside = False
         self._running = False
-        self._closure = False
+        self._closure = self._followed = False
+        self._uncalled = 0  # steps in a row without a call of the model itself
+        self._part, self._unread = "", 0  # the moment at which a pass of parts began, and who began one without graph
         self._forward_since = False  # the last backward pass
         self._used = True  # whether a step was made of what the backward passes left
         self._task = self._queued = NO_BACKWARD
@@ -116,6 +122,20 @@ class Passes:
             self.calls.restart()
             self._inside, self._buffer.grad_outside = False, None
 
+    def part_begins(self, key: int, *, training: bool) -> None:
+        """Note that the part with this key was called by the loop; the first one of a pass begins it.
+
+        What runs without a graph, in a model that trains, may be a frozen part; run again, it is an evaluation.
+        """
+        if in_backward() or self._inside or self.forwards:
+            return
+        unread = not torch.is_grad_enabled()
+        moment = "forward" if training and not (unread and key == self._unread) else "evaluation"
+        self._unread = key if unread and not self._part else self._unread
+        if moment != self._part:
+            self._part = moment
+            self.on_mark(moment)
+
     def name_of_call(self, key: int, name: str, *, repeated: bool) -> str:
         """Name of the series for a call of a module, which runs now or has just run."""
         if repeated:
@@ -132,13 +152,14 @@ class Passes:
             return
         self.on_mark("backward")
         self._task, self._running, self._at_end = task, True, None
+        self._part, self._unread = "", 0
         self.calls.restart()
         if self._used:
             self.count, self._left, self._used = 0, None, False
         # without a forward pass in between, the loop works with the gradients of one attempt
         if self._left is not None and self._forward_since and not self._closure and self._left.dropped:
             self.on_dropped(self._mark)
-            self.count, self.forwards = 0, 1
+            self.count, self.forwards = 0, min(self.forwards, 1)
         self.count += 1
         self._before = [_state(place) for place in self._places]
         _at_the_end(self._backward_ends)
@@ -191,11 +212,16 @@ class Passes:
     def step_begins(self, closure: bool) -> None:
         """Note that the optimizer runs, with a closure or not; a closure may compute gradients many times."""
         self.on_mark("step")
-        self._closure = closure
+        self._closure, self._followed = closure, True
 
     def step_ends(self) -> None:
         """Note that the gradients were used."""
         self.on_mark("stepped")
+        if self._followed:
+            self._uncalled = 0 if self.forwards else self._uncalled + 1
+            self.parts_only = self._uncalled >= _SURE
+        self._followed = False
+        self._part, self._unread = "", 0
         self._closure = self.begun = False
         self.forwards = 0
         self.calls.restart()

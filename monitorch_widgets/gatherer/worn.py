@@ -15,6 +15,7 @@ from monitorch_widgets.preprocessor import Ear
 
 from .compiled import compiled_frames, forget_compiled_code
 from .module_hooks import ForwardBegins, Inert, Listeners
+from .part_hooks import PartHooks
 
 if TYPE_CHECKING:
     from .hooks import Hooks
@@ -49,6 +50,7 @@ class Worn:
         self._root: weakref.ref[nn.Module] | None = None
         self._begins: ForwardBegins | None = None
         self._handle: Any = None
+        self._parts = PartHooks()
         self._frames = 0
 
     def begin(self, stay: bool) -> None:
@@ -95,6 +97,7 @@ class Worn:
         self._take_off(self._now)
         self._now = _NOTHING
         self._take_off_root()
+        self._parts.take_off()
 
     def _wanted(self) -> frozenset[int]:
         which = tuple(ear.on for ear, _ in self._keys.values())
@@ -140,6 +143,19 @@ class Worn:
         if self.root_is_on and self._begins is not None and self.is_root(module):
             self._begins(module, args)
 
+    def follow_parts(self, hooks: Hooks, on: bool) -> None:
+        """Follow where a pass begins of a model whose parts are called, but not itself; or do so no longer.
+
+        Compiled code would have to be made anew for it, so such a model's passes have no beginning.
+        """
+        model = self.root
+        if on == bool(self._parts) or model is None or self.stay or compiled_frames() != self._frames:
+            return
+        if on:
+            self.handles += self._parts.put_on(hooks, model)
+        else:
+            self._parts.take_off()
+
     def _put_on_root(self) -> None:
         model = self.root
         if model is None or self._begins is None or self.root_is_on:
@@ -169,10 +185,12 @@ class Worn:
         self._sets.clear()
         self.handles.clear()
         self._now, self._root, self._begins, self._handle = _NOTHING, None, None, None
+        self._parts.take_off()
+        self._parts = PartHooks()
 
     def __len__(self) -> int:
         """Number of hooks that hang on modules now."""
-        return len(self._now) + self.root_is_on
+        return len(self._now) + self.root_is_on + len(self._parts)
 
     def is_root(self, module: nn.Module) -> bool:
         """Whether this is the watched model itself."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from monitorch_widgets.preprocessor.deferred import Ready
 
 from .history import History
+from .journal import Journal
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -23,10 +24,13 @@ class Arrivals:
     ----------
     history : History
         Where they go.
+    journal : Journal, optional
+        Gets them too, first: it is the whole record, also when an interrupt comes in between.
     """
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, journal: Journal | None = None) -> None:
         self._history = history
+        self.journal = journal
         self._waiting: dict[str, list[tuple[Sequence[str], Floats, Ints]]] = {}
         self._results: dict[str, dict[tuple[int, str], float]] = {}
         self._pushed: dict[str, Pushed] = {}
@@ -62,6 +66,8 @@ class Arrivals:
     def _write_results(
         self, tag: str, found: dict[tuple[int, str], float], second_of: Callable[[int], float]
     ) -> set[int]:
+        if self.journal is not None:
+            self._write_down(self.journal, tag, found, second_of)
         for (step, name), value in sorted(found.items()):
             self._history.declare(tag).replace(step, second_of(step), [name], [value])
         return {step for step, _ in found}
@@ -77,14 +83,38 @@ class Arrivals:
             names, values, steps = [names[i] for i in order.tolist()], values[order], steps[order]
         came, places = np.unique(steps, return_inverse=True)
         seconds = np.array([second_of(step) for step in came.tolist()])[places]
-        self._history.declare(tag).record_readings(names, steps, seconds, values)
+        series = self._history.declare(tag)
+        if self.journal is not None:
+            if self.journal.width(tag) != series.width:
+                self.journal.declare(tag, series.modules)
+            self.journal.take(tag, names, steps, seconds, values, len(came))
+        series.record_readings(names, steps, seconds, values)
         found: list[int] = came.tolist()
         return found
+
+    def _write_down(
+        self,
+        journal: Journal,
+        tag: str,
+        found: dict[tuple[int, str], float],
+        second_of: Callable[[int], float],
+    ) -> None:
+        """Bring results to the journal."""
+        series = self._history.declare(tag)
+        if journal.width(tag) != series.width:
+            journal.declare(tag, series.modules)
+        ordered = sorted(found.items())
+        steps = np.array([step for (step, _), _ in ordered], np.int64)
+        seconds = np.array([second_of(step) for step in steps.tolist()])
+        names = [name for (_, name), _ in ordered]
+        journal.replace(tag, names, steps, seconds, np.array([value for _, value in ordered], np.float64))
 
     def withdraw(self, step: int) -> None:
         """Drop what came for a step that was not made, from the history too."""
         for parts in self._waiting.values():
             parts[:] = [_without(part, step) for part in parts]
+        if self.journal is not None:
+            self.journal.withdraw(step)
         self._history.withdraw(step)
 
     def clear(self) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from monitorch_widgets.visualizer import AbstractVisualizer
 
 
+SLOWEST, FASTEST = 0.1, 30.0  # updates of the page, a second
+
+
 def rank() -> int:
     """Rank of this process under ``torch.distributed``; 0 without it."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
@@ -95,6 +98,17 @@ def checked_overhead(fraction: object) -> float:
     if isinstance(fraction, Real) and not isinstance(fraction, bool) and 0 < float(fraction) <= 1:
         return float(fraction)
     raise ArgumentError(f"expected max_overhead to be a fraction in (0, 1]; received {fraction!r}. Use 0.05 for 5 %.")
+
+
+def checked_refresh_rate(rate: object) -> float:
+    """Return how often a second the page is told what is new."""
+    usable = isinstance(rate, Real) and not isinstance(rate, bool)
+    if usable and SLOWEST <= float(rate) <= FASTEST:  # type: ignore[arg-type]
+        return float(rate)  # type: ignore[arg-type]
+    raise ArgumentError(
+        f"expected refresh_rate to be updates a second, {SLOWEST:g} to {FASTEST:g}; received {rate!r}. "
+        "10 is what the eye takes for live; less costs less."
+    )
 
 
 def checked_every(every: object, lenses: list[AbstractLens]) -> int | str | dict[str, int]:

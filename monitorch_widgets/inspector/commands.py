@@ -79,6 +79,9 @@ FROM_PAGE: dict[str, Action] = {
     "budget": lambda inspector, max_overhead: inspector._changes.budget(max_overhead),
     "card": lambda inspector, key, action, arguments=None: _card(inspector, key, action, arguments),
     "log_every": lambda inspector, steps: inspector._changes.log_every(steps),
+    "refresh_rate": lambda inspector, rate: inspector._changes.refresh_rate(rate),
+    "max_queue": lambda inspector, max_queue, writer=None: inspector._changes.max_queue(max_queue, writer),
+    "flush_secs": lambda inspector, flush_secs, writer=None: inspector._changes.flush_secs(flush_secs, writer),
 }
 """What the page may ask for. Its arguments are plain values; they are checked where they are used."""
 

@@ -26,6 +26,9 @@ _ARGUMENTS = {  # of set(): the command that each stands for, and its argument t
     "every": ("every", "every"),
     "max_overhead": ("budget", "max_overhead"),
     "log_every_n_steps": ("log_every", "steps"),
+    "refresh_rate": ("refresh_rate", "rate"),
+    "max_queue": ("max_queue", "max_queue"),
+    "flush_secs": ("flush_secs", "flush_secs"),
 }
 
 
@@ -41,6 +44,8 @@ class Controls:
         Whether learning rates may be changed.
     log_every_n_steps : int
         Histograms, and what else is heavy, are made at every n-th step.
+    refresh_rate : float
+        How often a second the page is told what is new, at most.
     """
 
     _control: Control
@@ -48,6 +53,7 @@ class Controls:
     visualizer: AbstractVisualizer
     control: bool
     log_every_n_steps: int
+    refresh_rate: float
 
     def connect(self, inbox: Inbox) -> None:
         """Hear at each boundary what waits in a kernel's inbox; a visualizer calls this."""
@@ -174,7 +180,7 @@ class Controls:
         self._changes.renew()
 
     def set(self, **settings: Any) -> None:
-        """Change how the inspector collects.
+        """Change how the inspector collects, shows and writes down.
 
         Parameters
         ----------
@@ -188,11 +194,18 @@ class Controls:
             The budget, as a fraction of the training time.
         log_every_n_steps : int
             Histograms, and what else is heavy, are made at every n-th step.
+        refresh_rate : float
+            How often a second the page is told what is new, at most; 0.1 to 30.
+        max_queue : int
+            How much may wait to be written, in all that writes the run down (a journal, event files).
+        flush_secs : float
+            Seconds after which what waits there is written anyway.
 
         Raises
         ------
         ArgumentError
-            For a setting that does not exist, and for values that are not valid.
+            For a setting that does not exist, for values that are not valid, and for the settings of writers where
+            nothing is written.
         """
         for name in settings:
             if name not in _ARGUMENTS:

@@ -12,8 +12,9 @@ from torch.optim import Optimizer
 
 from monitorch_widgets.errors import NotAttachedError, checked_count
 from monitorch_widgets.gatherer import InspectorState
-from monitorch_widgets.history import History
+from monitorch_widgets.history import History, Journal
 from monitorch_widgets.history.arrivals import Arrivals
+from monitorch_widgets.history.journal import checked_journal
 from monitorch_widgets.lens import AbstractLens
 from monitorch_widgets.logging.logbook import Logbook
 from monitorch_widgets.logging.table import RunTable
@@ -26,6 +27,7 @@ from .arguments import (
     checked_lenses,
     checked_model,
     checked_overhead,
+    checked_refresh_rate,
     checked_switch,
     checked_text,
     made_visualizer,
@@ -40,6 +42,7 @@ from .controls import Controls
 from .events import Events, ended_by
 from .faults import Faults
 from .instrument import Changes
+from .journaling import Journaling
 from .learning_rates import LearningRates
 from .logs import Logs
 from .loop import TrainingLoop
@@ -57,16 +60,18 @@ from .schedule import Every, Schedule
 from .step_log import StepLog
 from .timing import Timing
 from .watch import Watch
+from .writers import described
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from typing_extensions import Self
 
     from monitorch_widgets.visualizer import AbstractVisualizer
 
 T = TypeVar("T")
 
-_DUE_S = 0.1  # between two times that what has arrived is brought to the history and to the page
-_NOT_SHOWN_S = 1.0  # the same while nobody looks: the more at once, the cheaper it is
+_DUE_S = 1.0  # at most, between two times that what has arrived is brought to the history; so while nobody looks
 
 
 class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
@@ -107,6 +112,11 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
         Let learning rates be changed while the model trains, from the panel and by :meth:`scale_lr`.
     log_every_n_steps : int
         Histograms, and what else is heavy, are made at every n-th step. Losses and logged numbers are read at each.
+    refresh_rate : float
+        How often a second the page is told what is new, at most: 0.1 to 30. What has no page keeps to its own times.
+    journal : str, os.PathLike or Journal, optional
+        Write all readings to a file: in a folder, or at a URL of fsspec. Under ``torch.distributed`` only the rank
+        `master_rank` writes.
 
     Attributes
     ----------
@@ -120,11 +130,13 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
         Whether faults of lenses are raised.
     cards : Cards
         What is shown besides curves.
+    journal : Journal or None
+        Where all readings are written.
 
     Raises
     ------
     ArgumentTypeError
-        For a lens that is none, a module that is none, a visualizer that is none.
+        For a lens that is none, a module that is none, a visualizer that is none, a journal that is none.
     ArgumentError
         For an unknown visualizer, ``every=0`` and the like.
 
@@ -161,6 +173,8 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
         strict: bool = False,
         control: bool = False,
         log_every_n_steps: int = 50,
+        refresh_rate: float = 10.0,
+        journal: str | PathLike[str] | Journal | None = None,
     ) -> None:
         self._namesakes = Namesakes()
         self.lenses = checked_lenses(lenses)
@@ -176,7 +190,8 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
         self._events = Events()
         self._history = History()
         self.cards = Cards()
-        self._arrivals = Arrivals(self._history)
+        self.journal = checked_journal(journal) if self.is_main_process else None
+        self._arrivals = Arrivals(self._history, self.journal)
         self._watch = Watch(self.state.hooks, self.depth, self.module_name_prefix)
         self._step_log = StepLog(self.state, self._arrivals, self._events)
         self._schedule = Schedule(self.state, self.lenses, checked_every(every, self.lenses), self.max_overhead)
@@ -184,6 +199,8 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
         self._timing = Timing(self.state, self._clock, self._schedule, self.cards, lambda: watch.model)
         self.control = checked_switch("control", control)
         self.log_every_n_steps = checked_count("log_every_n_steps", log_every_n_steps, "Use 1 for each step.")
+        self.refresh_rate = checked_refresh_rate(refresh_rate)
+        self._journaling = Journaling(self._history, self._clock, self._events, self.strict)
         self._rates = LearningRates()
         self._progress = Progress()
         self._phases, self._logbook, self._epoch_rows = Phases(self), Logbook(self), RunTable()
@@ -246,6 +263,8 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
             self._attachment.begin(module)
             self._declare()
             note_attached(self)
+            if rank() != self.master_rank:  # torch.distributed may have begun since
+                self.journal = self._arrivals.journal = None
             self._rates.clear()
             self.state.hooks.gate.watch([self._watch.model or module, module])
             if self.visualizer.live:
@@ -300,6 +319,7 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
         self._clock.stop("detached")
         self._timing.refresh(force=True)
         self.visualizer.finish()
+        self._journaling.finish(self.journal)
         return self
 
     def _leave(self) -> None:
@@ -356,7 +376,7 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
             self._schedule.meter.note_page(perf_counter() - began)
         finally:
             self._refreshing = False
-        self._due_s = perf_counter() + (_DUE_S if self.visualizer.live else _NOT_SHOWN_S)
+        self._due_s = perf_counter() + (min(1 / self.refresh_rate, _DUE_S) if self.visualizer.live else _DUE_S)
 
     def tick_batch(self) -> None:
         """Say that a step was made, in a loop whose steps cannot be seen: one without an optimizer.
@@ -390,6 +410,8 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
         self._step_log.forget(before=oldest)
         self._clock.forget_seconds(before=oldest)
         self._schedule.meter.note_history(perf_counter() - began, self.state.buffer.finished_s - finished_s)
+        if self.journal is not None:
+            self._journaling.settle(self.journal)
         if self._history.columns != self._columns_shown:
             self._show_layout()
 
@@ -453,6 +475,7 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
             instrument=self._changes.now,
             items=self._logbook.figures.items,
             eta_s=self._progress.left_s(self._clock.seconds, self.state.buffer.step, self._clock.steps_per_s),
+            writers=described(self),
         )
 
     @property
@@ -514,6 +537,7 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
             self.state.hooks.skip(0, None, until=0.0)
             self._timing.refresh(force=True)
             self.visualizer.finish()
+            self._journaling.finish(self.journal)
 
     def _log_scalar(self, name: str, number: float, step: int) -> None:
         """Hand a logged number to the visualizer."""

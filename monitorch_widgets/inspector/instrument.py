@@ -14,6 +14,8 @@ from monitorch_widgets.errors import (
     MonitorchError,
     check_choice,
     checked_count,
+    checked_queue,
+    checked_seconds,
     nearest,
 )
 from monitorch_widgets.lens import AbstractLens
@@ -23,8 +25,9 @@ from monitorch_widgets.lens.reading_lens import ReadingLens
 from monitorch_widgets.lens.settings import arguments_of, changed, classes_of, from_page, settings_of
 from monitorch_widgets.values import Instrument, LensInfo
 
-from .arguments import checked_depth, checked_every, checked_lenses, checked_overhead
+from .arguments import checked_depth, checked_every, checked_lenses, checked_overhead, checked_refresh_rate
 from .modules import matches
+from .writers import check_writers, set_writers
 
 if TYPE_CHECKING:
     from .inspector import PyTorchInspector
@@ -174,6 +177,19 @@ class Changes:
         self._inspector._rewiring.take_pace(_checked_pace(steps))
         return f"log_every_n_steps={steps}"
 
+    def refresh_rate(self, rate: float) -> str:
+        """Tell the page what is new more or less often."""
+        self._inspector._rewiring.take_refresh_rate(checked_refresh_rate(rate))
+        return f"refresh_rate={rate:g}"
+
+    def max_queue(self, max_queue: int, writer: str | None = None) -> str:
+        """Let more or less wait to be written, in all writers or in one."""
+        return set_writers(self._inspector, writer, max_queue=checked_queue(max_queue))
+
+    def flush_secs(self, flush_secs: float, writer: str | None = None) -> str:
+        """Write what waits after another time, in all writers or in one."""
+        return set_writers(self._inspector, writer, flush_secs=checked_seconds(flush_secs))
+
     def check(self, command: str, value: Any) -> None:
         """Raise what a command that takes one value would raise for it."""
         checks: dict[str, Callable[[Any], object]] = {
@@ -182,6 +198,9 @@ class Changes:
             "every": lambda every: checked_every(every, self._inspector.lenses),
             "budget": checked_overhead,
             "log_every": _checked_pace,
+            "refresh_rate": checked_refresh_rate,
+            "max_queue": lambda queue: check_writers(self._inspector, checked_queue(queue)),
+            "flush_secs": lambda seconds: check_writers(self._inspector, checked_seconds(seconds)),
         }
         checks[command](value)
 
@@ -215,6 +234,7 @@ class Changes:
             "auto" if isinstance(every, Mapping) else every,
             inspector.max_overhead,
             inspector.log_every_n_steps,
+            inspector.refresh_rate,
             self.text,
             inspector.control,
         )

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .inspector import PyTorchInspector
     from .namesakes import Namesakes
     from .schedule import Schedule
+    from .step_parts import StepParts
+    from .timing import Timing
     from .watch import Watch
 
 T = TypeVar("T")
@@ -52,6 +54,7 @@ class Loops:
     _progress: Progress
     _record: AbstractVisualizer
     _schedule: Schedule
+    _timing: Timing
     _watch: Watch
 
     if TYPE_CHECKING:
@@ -175,7 +178,8 @@ class Loops:
     def _batches(self, iterable: Iterable[T]) -> Iterator[T]:
         self._control.ends_itself += 1
         try:
-            for batch in self._until_stopped(self._progress.over_batches(iterable)):
+            batches = waited_for(self._progress.over_batches(iterable), self._timing.parts)
+            for batch in self._until_stopped(batches):
                 self._logbook.sizes.take(batch)
                 yield batch
         finally:
@@ -194,3 +198,13 @@ class Loops:
     def range(self, *args: int) -> Iterator[int]:
         """Iterate over ``range(...)``, one epoch a number; see :meth:`iter`."""
         return self._epochs(range(*args))
+
+
+def waited_for(iterable: Iterable[T], parts: StepParts) -> Iterator[T]:
+    """Tell how long the loop waits for each batch."""
+    parts.asks_for_batch()
+    for batch in iterable:
+        parts.has_batch()
+        yield batch
+        parts.asks_for_batch()
+    parts.has_batch()  # there is none any more

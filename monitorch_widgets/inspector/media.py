@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import struct
 import sys
+import warnings
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from monitorch_widgets.errors import ArgumentTypeError
+from monitorch_widgets.errors import ArgumentTypeError, MonitorchWarning
 from monitorch_widgets.gatherer import InspectorState
 from monitorch_widgets.lens.histogram_cards import HistogramCards
 from monitorch_widgets.lens.histogram_lens import checked_bins
@@ -51,6 +52,7 @@ class Media:
     _control: Control
     _faults: Faults
     _shown_at = 0.0
+    _told_of_image = False
 
     def add_histogram(self, tag: str, values: Any, step: int | None = None, bins: int = BINS) -> None:
         """Show how values are spread, among the histograms of the data.
@@ -100,8 +102,8 @@ class Media:
         tag : str
             Name; the gallery has the newest pictures of each.
         image : torch.Tensor or array
-            Bytes 0 to 255, or floating-point numbers 0 to 1. One on a device is waited for. The page gets it with at
-            most 512 pixels a side.
+            Bytes 0 to 255, or floating-point numbers 0 to 1; where these are something else, a warning tells once how
+            they are shown. One on a device is waited for. The page gets it with at most 512 pixels a side.
         step : int, optional
             By default the number of finished optimizer steps.
         dataformats : str
@@ -114,7 +116,8 @@ class Media:
         ArgumentTypeError
             For what is no array of numbers.
         """
-        name, pixels, at = _checked_name(tag), pixels_of(image, dataformats), self._step(step)
+        name, at = _checked_name(tag), self._step(step)
+        pixels = pixels_of(image, dataformats, partial(self._tell_of_image, name))
 
         def show() -> None:
             self._hang(name, png(pixels), at)
@@ -142,8 +145,11 @@ class Media:
             For anything else.
         """
         name, at = _checked_name(tag), self._step(step)
-        if not callable(getattr(figure, "savefig", None)):
-            raise ArgumentTypeError(f"expected a figure of matplotlib; received {figure!r:.100}")
+        if not all(callable(getattr(figure, method, None)) for method in ("savefig", "get_size_inches")):
+            raise ArgumentTypeError(
+                f"expected a figure of matplotlib; received {figure!r:.100}. Of axes, give their figure: axes.figure; "
+                "plt.gcf() is the current one."
+            )
 
         def show() -> None:
             self._hang(name, _drawn(figure), at)
@@ -180,6 +186,12 @@ class Media:
     def _hang(self, name: str, file: bytes, step: int) -> None:
         width, height = struct.unpack(">II", file[16:24])
         self._gallery.add(name, Picture(file, width, height, step, self.state.counter))
+
+    def _tell_of_image(self, name: str, words: str) -> None:
+        """Tell how numbers are shown that are no picture's, once: a loop that logs one logs many."""
+        if self.is_main_process and not self._told_of_image:
+            self._told_of_image = True
+            warnings.warn(f"add_image({name!r}) received {words}", MonitorchWarning, stacklevel=6)
 
     def _export(self, method: str, *args: Any, **kwargs: Any) -> None:
         """Hand it to the visualizer too, if that takes such things."""

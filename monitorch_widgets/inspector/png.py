@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,18 +22,27 @@ _COLOR = {1: 0, 2: 4, 3: 2, 4: 6}  # PNG's number for so many channels: grey, gr
 _FORMATS = ("CHW", "HWC", "HW", "NCHW", "NHWC", "NHW")
 _TILES = 64  # pictures of a batch at most
 _GAP = 2  # pixels between them
+_SURELY_BYTES = 16.0  # floating-point numbers above it are bytes: no picture that is 0 to 1 goes so far beyond
+_NEAR = 0.5  # what a picture may go beyond 0 and 1, as one that a network makes does, without being told of
 _EXPECTED = "expected an image of numbers, a tensor or an array"
 
 
-def pixels_of(image: Any, dataformats: str = "CHW") -> Pixels:
+def _nobody(words: str) -> None:
+    pass
+
+
+def pixels_of(image: Any, dataformats: str = "CHW", tell: Callable[[str], None] = _nobody) -> Pixels:
     """A picture, or a batch of pictures as one, as (H, W, C) bytes of at most 512 pixels a side.
 
     Parameters
     ----------
     image : torch.Tensor or array
-        Bytes 0 to 255, or floating-point numbers 0 to 1, beyond which they are cut off; NaN is black.
+        Bytes 0 to 255, or floating-point numbers 0 to 1, beyond which they are cut off; NaN is black. Floating-point
+        numbers that are bytes, from 0 up to 255, are taken as such.
     dataformats : str
         What the dimensions are: ``"CHW"``, ``"HWC"``, ``"HW"``, ``"NCHW"``, ``"NHWC"`` or ``"NHW"``.
+    tell : callable
+        Called as ``tell(words)`` where the numbers are not what they should be.
 
     Raises
     ------
@@ -45,6 +55,9 @@ def pixels_of(image: Any, dataformats: str = "CHW") -> Pixels:
     --------
     >>> pixels_of(np.array([[0.0, 1.0], [0.5, 2.0]]), "HW")[..., 0].tolist()
     [[0, 255], [128, 255]]
+    >>> pixels_of(np.array([[0.0, 255.0], [64.0, 128.0]]), "HW", print)[..., 0].tolist()
+    numbers from 0 to 255, taken as bytes. Divide by 255, or convert to uint8.
+    [[0, 255], [64, 128]]
     """
     check_choice("dataformats", dataformats, _FORMATS)
     array = _array_of(image)
@@ -55,7 +68,7 @@ def pixels_of(image: Any, dataformats: str = "CHW") -> Pixels:
             f"expected an image of {len(dataformats)} dimensions, {dataformats}; received shape {array.shape}. "
             "Say what its dimensions are: dataformats='HWC', 'HW', 'NCHW'."
         )
-    return _small(_bytes(_in_a_grid(_in_order(array, dataformats))))
+    return _small(_bytes(_in_a_grid(_in_order(array, dataformats)), tell))
 
 
 def _array_of(image: Any) -> Any:
@@ -101,11 +114,27 @@ def _in_a_grid(array: Any) -> Any:
     return grid
 
 
-def _bytes(array: Any) -> Pixels:
+def _bytes(array: Any, tell: Callable[[str], None]) -> Pixels:
     if array.dtype.kind in "fb":
-        array = np.rint(np.nan_to_num(array.astype(np.float32), posinf=1.0, neginf=0.0).clip(0, 1) * 255)
+        array = array.astype(np.float32)
+        white = _white(array[np.isfinite(array)], tell)
+        array = np.rint(np.nan_to_num(array, posinf=white, neginf=0.0).clip(0, white) * (255 / white))
     found: Pixels = array.clip(0, 255).astype(np.uint8)
     return found
+
+
+def _white(numbers: Any, tell: Callable[[str], None]) -> float:
+    """The number that is white: 1, or 255 where floating-point numbers are bytes; what is cut off is told."""
+    low, high = (float(numbers.min()), float(numbers.max())) if numbers.size else (0.0, 0.0)
+    if low >= 0 and _SURELY_BYTES < high <= 255:
+        tell(f"numbers from {low:.3g} to {high:.3g}, taken as bytes. Divide by 255, or convert to uint8.")
+        return 255.0
+    if low < -_NEAR or high > 1 + _NEAR:
+        tell(
+            f"numbers from {low:.3g} to {high:.3g}; below 0 is black and above 1 is white. Bring them between 0 and 1, "
+            "e.g. (image - image.min()) / (image.max() - image.min())."
+        )
+    return 1.0
 
 
 def _small(pixels: Pixels) -> Pixels:

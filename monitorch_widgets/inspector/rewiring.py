@@ -89,6 +89,13 @@ class Rewiring:
         inspector._changes.renew()
         inspector.visualizer.attached()
 
+    def take_refresh_rate(self, rate: float) -> None:
+        """Bring what is new to the page at another pace, from the next step on."""
+        inspector = self._inspector
+        inspector.refresh_rate, inspector._due_s = rate, 0.0
+        inspector._changes.renew()
+        inspector.visualizer.attached()
+
     def _let_go(self, lens: AbstractLens) -> None:
         faults = self._inspector._faults
         with faults.border(lens):

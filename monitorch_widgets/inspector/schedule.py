@@ -282,14 +282,20 @@ class Schedule:
         sums = self.meter.sums
         whole_s = sums.steps_s or math.nan
         lenses = [self._cost(i, spent_s / whole_s) for i, spent_s in enumerate(sums.lenses_s)]
-        every = [cost.every_steps for cost in lenses if cost.every_steps]
         shared = [("hooks", sums.hooks_s), ("transfer and history", sums.history_s), ("page", sums.page_s)]
         return Overhead(
             sums.added_s / whole_s,
             self._budget if self._has_budget else None,
-            (min(every), max(every)) if every else (0, 0),
+            self._range_of(lenses),
             (*lenses, *(Cost(name, fraction=spent_s / whole_s) for name, spent_s in shared)),
         )
+
+    def _range_of(self, costs: Sequence[Cost]) -> tuple[int, int]:
+        """Smallest and largest stride; losses and lenses with a stride of their own count where there are no others."""
+        pairs = list(zip(costs, self._lenses, self._ears, strict=False))
+        common = [cost.every_steps for cost, lens, ear in pairs if lens.every is None and not ear.always]
+        every = [steps for steps in (common if any(common) else [cost.every_steps for cost in costs]) if steps]
+        return (min(every), max(every)) if every else (0, 0)
 
     @property
     def _has_budget(self) -> bool:

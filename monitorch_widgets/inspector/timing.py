@@ -19,13 +19,14 @@ from .step_parts import StepParts
 
 _TIMING_S, _MEMORY_S = 1.0, 5.0  # between two cards
 _WORDS = {
-    "data": "between steps: data, and what else the loop does",
+    "loop": "between steps: what else the loop does",
     "forward": "forward pass and loss",
     "backward": "backward pass",
     "optimizer": "clipping and optimizer step",
     "inspector": "this inspector",
 }
-_MUCH = 0.3  # of a step that is spent before its forward pass
+_UNKNOWN = "between steps: data, and what else the loop does"  # where nobody tells when a batch is there
+_MUCH = 0.3  # of a step that is spent waiting
 
 
 class Timing:
@@ -97,9 +98,10 @@ class Timing:
             return
         shares = {name: took_s / whole_s for name, took_s in each.items()}
         slow = "data" if shares["data"] > _MUCH else max(shares, key=lambda name: shares[name])
-        rows = [[_WORDS[name], 1000 * each[name], 100 * shares[name]] for name in each]
+        words = {**_WORDS, "data": self.parts.data_means if self.parts.knows_data else _UNKNOWN}
+        rows = [[words[name], 1000 * each[name], 100 * shares[name]] for name in each]
         content = {
-            "words": f"A step takes {_ms(whole_s)}; {100 * shares[slow]:.0f} % of it: {_WORDS[slow]}.",
+            "words": f"A step takes {_ms(whole_s)}; {100 * shares[slow]:.0f} % of it: {words[slow]}.",
             "facts": [*self._facts(whole_s)],
             "bars": {
                 "labels": list(each),
@@ -109,7 +111,7 @@ class Timing:
             },
             "table": {"columns": ["part of a step", "ms", "%"], "rows": rows},
         }
-        self._cards.put(Card("timing", "Run", "report", "Time of a step", content))
+        self._cards.put(Card("timing", "Performance", "report", "Time of a step", content))
 
     def _facts(self, whole_s: float) -> list[list[str]]:
         facts = [["steps per second", f"{1 / whole_s:.3g}"]]
@@ -130,7 +132,7 @@ class Timing:
                 "y_label": "process, MB",
                 "log": False,
             }
-            self._cards.put(Card("memory", "Run", "report", "Memory", {"facts": facts, "curve": curve}))
+            self._cards.put(Card("memory", "Performance", "report", "Memory", {"facts": facts, "curve": curve}))
 
 
 def _costs(overhead: Overhead) -> list[list[str]]:

@@ -140,10 +140,17 @@ class InspectorTrainerCallback(TrainerCallback):
         """End the epoch before, whose evaluation belongs to it."""
         self._tick()
         self._in_epoch = True
+        self._wait()
+
+    def _wait(self) -> None:
+        """All that is told between steps is through, so far: what comes is the next batch."""
+        if self._training:
+            self.inspector._timing.parts.asks_for_batch()
 
     @_safely
     def on_step_begin(self, *told: Any, model: nn.Module, **others: Any) -> None:
         """Begin a step anew."""
+        self.inspector._timing.parts.has_batch()
         self._losses.forget()
         if self._training:
             self._watch_loss(model)
@@ -162,7 +169,11 @@ class InspectorTrainerCallback(TrainerCallback):
             control.should_training_stop = True
             self._stopped_at = state.global_step
 
-    on_step_end = on_substep_end
+    @_safely
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
+        """Stop if the panel asks for it; the next batch is waited for."""
+        self.on_substep_end(args, state, control)
+        self._wait()
 
     @_safely
     def on_train_end(
@@ -205,6 +216,7 @@ class InspectorTrainerCallback(TrainerCallback):
     def on_prediction_step(self, *told: Any, **others: Any) -> None:
         """Note that an evaluation is under way."""
         if self.inspector.phase != "val":
+            self.inspector._timing.parts.mark("evaluation")
             self.inspector.phase = "val"
 
     @_safely
@@ -259,6 +271,7 @@ class InspectorTrainerCallback(TrainerCallback):
             return
         self._record(logs, epoch_value=any(name.startswith("eval_") for name in logs))
         self._push_losses(logs)
+        self._wait()
 
     def _record(self, logs: Mapping[str, Any], *, epoch_value: bool) -> None:
         step = max(self.inspector.state.buffer.step - 1, 0)
@@ -284,6 +297,7 @@ class InspectorTrainerCallback(TrainerCallback):
         if best_step == state.global_step and state.best_metric is not None:
             words = f"{words[:-1]}, the best so far: {args.metric_for_best_model} {state.best_metric:.4g}."
         self.inspector.mark("checkpoint", words)
+        self._wait()
 
 
 def _own_lenses(losses: StepLoss) -> list[AbstractLens]:

@@ -14,7 +14,7 @@ from monitorch_widgets.numerical import BINS, Histogram, HistogramMap
 from monitorch_widgets.preprocessor import Seen
 from monitorch_widgets.values import Card
 
-from .abstract_lens import ShowsCards
+from .abstract_lens import ShowsCards, Stride
 
 MOST = 256
 """Tensors that have a card; a model with more says which of them matter."""
@@ -36,15 +36,18 @@ class HistogramCards:
         self._maps: dict[str, HistogramMap] = {}
         self._remedy, self._told = remedy, False
 
-    def show(self, shelf: ShowsCards, seen: Seen, histogram: Histogram, step: int) -> None:
-        """Show the newest histogram of a tensor."""
+    def show(
+        self, shelf: ShowsCards, seen: Seen, histogram: Histogram, step: int, own_every: Stride | None = None
+    ) -> None:
+        """Show the newest histogram of a tensor; a stride of the lens's own goes before `log_every_n_steps`."""
         seen = replace(seen, name=seen.name or "0")  # what comes alone
         key = f"histogram/{seen.group}/{seen.name}"
         if not self._has_room(key):
             return
         drawn = self._maps.setdefault(key, HistogramMap(self._bins))
         drawn.add(step, histogram)
-        content = {**told(seen, histogram, step), "map": described(drawn)}
+        own = {} if own_every is None else {"own_every": own_every}
+        content = {**told(seen, histogram, step), **own, "map": described(drawn)}
         shelf.put(Card(key, "Data", "histogram", f"{seen.group}/{seen.name}", content, (drawn.pixels,)))
 
     def _has_room(self, key: str) -> bool:

@@ -112,7 +112,7 @@ class HistogramLens(AbstractLens):
 
     def _show(self, seen: Seen, histogram: Histogram, step: int) -> None:
         if self.shelf is not None:
-            self.cards.show(self.shelf, seen, histogram, step)
+            self.cards.show(self.shelf, seen, histogram, step, self._own_stride)
             self.shelf.export(f"{seen.group}/{seen.name}", histogram, step)
 
     def _take(self, name: str, module: nn.Module, value: Any) -> None:

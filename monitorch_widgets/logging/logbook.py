@@ -13,25 +13,25 @@ from torch import Tensor
 
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, NotWatched
 from monitorch_widgets.gatherer.compiled import not_compiled
-from monitorch_widgets.values import ChartSpec, TagAttributes, TagType
+from monitorch_widgets.values import ChartSpec
 
 from .batch_size import BatchSize, checked_size
-from .entry import OTHERS, Entry, Key, Options, tag_of
+from .entry import Entry, Key, Options
 from .exchange import Meeting, distributed, gathered, in_order
 from .figures import Figures
 from .hooks_table import HOOKS
 from .hyperparameters import hparams_card
-from .logged import Logged, spec_of
+from .logged import Logged
 from .logged_value import checked_name, checked_number, computes, own_copy
+from .panels import Panels
 from .reductions import Number
 from .table import losses_of
 
 if TYPE_CHECKING:
     from monitorch_widgets.inspector import PyTorchInspector
 
-_BIG = TagAttributes(logy=False, big_plot=True, annotate=True, type=TagType.NUMERICAL)
 _EVALUATIONS = ("val", "test")
-_MOST_NAMES, _MOST_PANELS = 1000, 64
+_MOST_NAMES = 1000
 
 
 class Logbook:
@@ -58,7 +58,7 @@ class Logbook:
         self.figures = Figures()
         self._entries: dict[Key, Entry] = {}
         self._takers: dict[str, Logged] = {}
-        self._specs: dict[str, ChartSpec] = {}
+        self._panels = Panels(inspector)
         self._origins: dict[str, tuple[str, str]] = {}  # by series: the name and the phase that it was first asked for
         self._told: set[str] = set()
 
@@ -119,7 +119,7 @@ class Logbook:
         for name in dict.fromkeys((entry.step_name, entry.epoch_name)):
             self.figures.know(name, entry.name, shown=options.prog_bar)
         if options.logger:
-            self._panel(self._tag(entry.name))
+            self._panels.open(entry.name)
         self._entries[key] = entry
         return entry
 
@@ -133,18 +133,6 @@ class Logbook:
             "names; what differs from step to step, like a number, belongs into the value.",
         )
         return False
-
-    def _tag(self, name: str) -> str:
-        """The panel of a name; one of all further groups where there are too many."""
-        tag = tag_of(name)
-        if tag in self._specs or len(self._specs) < _MOST_PANELS:
-            return tag
-        self._tell_once(
-            "panels",
-            f"there are {_MOST_PANELS} panels of logged numbers already, so {name!r} and other new groups share the "
-            f"panel {OTHERS!r}. A name's first part, before '/', is its group: use fewer of them.",
-        )
-        return OTHERS
 
     def _mind_sharing(self, entry: Entry) -> None:
         """Tell once of a series that two different things are logged to."""
@@ -200,7 +188,7 @@ class Logbook:
         buffer.push(material, taker, (name,), evaluation=evaluation)
 
     def _taker(self, entry: Entry) -> Logged:
-        tag = self._tag(entry.name) if entry.options.logger else ""
+        tag = self._panels.of(entry.name) if entry.options.logger else ""
         if tag not in self._takers:
             self._takers[tag] = Logged(self._inspector._arrivals, self.figures, tag)
         return self._takers[tag]
@@ -208,7 +196,15 @@ class Logbook:
     # ------------------------------------------------------------------ what another library has finished
 
     def record(
-        self, name: str, value: Any, *, step: int | None = None, epoch_value: bool = False, base: str = ""
+        self,
+        name: str,
+        value: Any,
+        *,
+        step: int | None = None,
+        epoch_value: bool = False,
+        base: str = "",
+        logger: bool = True,
+        prog_bar: bool = False,
     ) -> None:
         """Take a number that another library has reduced already.
 
@@ -224,14 +220,15 @@ class Logbook:
             Whether it stands for an epoch, so that it comes into the table of epochs.
         base : str
             The name that was logged, where this one is that of its steps or epochs.
+        logger, prog_bar : bool
+            Show it as a curve, and in the strip.
         """
         name = checked_name(name)
         inspector, number = self._inspector, checked_number(name, value)
         if not self._has_room(name):
             return
-        tag = self._tag(name)
-        self.figures.know(name, base or name)
-        self._panel(tag)
+        self.figures.know(name, base or name, shown=prog_bar)
+        tag = self._panels.open(name) if logger else ""
         step = max(inspector.state.buffer.step - 1, 0) if step is None else step
         taker = Logged(inspector._arrivals, self.figures, tag, step=step, epoch=epoch_value)
         if isinstance(number, float):
@@ -318,19 +315,7 @@ class Logbook:
     @property
     def specs(self) -> list[ChartSpec]:
         """Panels of what was logged, in the order that they came."""
-        return list(self._specs.values())
-
-    def _panel(self, tag: str) -> None:
-        if tag in self._specs:
-            return
-        self._specs[tag] = spec_of(tag)
-        inspector = self._inspector
-        inspector._history.declare(tag)
-        with inspector._faults.border(None):
-            of_lenses = {spec.tag for lens in inspector.lenses for spec in lens.specs}
-            if inspector.is_main_process and tag not in of_lenses:
-                inspector.visualizer.register_tags(tag, _BIG)
-            inspector._show_layout()
+        return self._panels.all
 
     def _not_read(self, name: str, phase: str) -> None:
         if phase != "sanity":

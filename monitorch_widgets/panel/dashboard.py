@@ -124,6 +124,7 @@ class Dashboard(anywidget.AnyWidget):
 
     _esm = page_source()
     _css = page_style()
+    _subject: Subject
 
     spec = traitlets.Dict().tag(sync=True)
     models: traitlets.List[Chart] = traitlets.List().tag(sync=True, **widget_serialization)
@@ -164,17 +165,16 @@ class Dashboard(anywidget.AnyWidget):
         subject = subject.in_order(former.tags)
         content = subject.content
         same_cards = subject.cards is former.cards
-        unchanged = content == self.spec and subject.history is former.history and same_cards
+        if content == self.spec and subject.history is former.history and same_cards:
+            self._subject = subject  # what was not sent yet still is not
+            return
         same_model = bool(former.modules) and set(former.names.modules) <= set(subject.names.modules)
         ahead = 0 if same_model else AHEAD
         view = self.view
-        if not unchanged:
-            if view["shown"] == former.default_view["shown"]:  # nobody chose
-                view = {key: value for key, value in view.items() if key != "shown"}
-            view = carried_view(view, subject.default_view, subject.names, same_model=same_model)
+        if view["shown"] == former.default_view["shown"]:  # nobody chose
+            view = {key: value for key, value in view.items() if key != "shown"}
+        view = carried_view(view, subject.default_view, subject.names, same_model=same_model)
         self._take(subject)
-        if unchanged:
-            return
         with self._guarded(), self.hold_sync():  # one message, so the page never sees half of it
             self.spec, self.models = content, self._panels()
             self.view = {**view, "seq": view["seq"] + ahead}
@@ -215,10 +215,20 @@ class Dashboard(anywidget.AnyWidget):
     def share(self, share: float) -> None:
         self._flow.share = min(max(share, 1e-6), 1.0)
 
+    @property
+    def refresh_rate(self) -> float:
+        """How often a second the page is told what is new, at most; may be set."""
+        return self._flow.rate
+
+    @refresh_rate.setter
+    def refresh_rate(self, rate: float) -> None:
+        self._flow.rate = rate
+
     def refresh(self, force: bool = False) -> None:
         """Send what is new when the page has taken what was sent, within limits of time and size.
 
-        At most ten times a second and within :attr:`share`. With `force` it is sent at once, unless many were.
+        At most :attr:`refresh_rate` times a second and within :attr:`share`. With `force` it is sent at once, unless
+        many were.
         """
         began = monotonic()
         if force:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
-STYLES = (STATIC / "page.css", STATIC / "cards.css")
+STYLES = (STATIC / "page.css", STATIC / "cards.css", STATIC / "performance.css")
 
 _IMPORT = re.compile(r"^import [^;]*? from \"\./([\w.]+)\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default\b)(?:\{\};\n)?", re.MULTILINE)

@@ -18,10 +18,10 @@ from .payload import STATUS_PARTS, Json, float32, int32, series_names, status_co
 # Parts of the status that a message leaves out while they are unchanged.
 SELDOM = (
     *("epoch_marks", "faults", "events", "stages", "memory_bytes", "unwatched", "overhead"),
-    *("asked", "reach", "learning_rates", "instrument", "items"),
+    *("asked", "reach", "learning_rates", "instrument", "items", "writers"),
 )
 # Parts that change with the clock, and are no reason to send.
-ALWAYS = ("elapsed_s", "steps_per_s", "eta_s", "overhead")
+ALWAYS = ("elapsed_s", "steps_per_s", "eta_s", "overhead", "writers")
 _REASONS = tuple(name for name in STATUS_PARTS if name not in ALWAYS)
 MESSAGE_BYTES = 200_000
 """About how many bytes of numbers a message may have before its rows are folded into bins."""

@@ -6,13 +6,14 @@ import threading
 from dataclasses import dataclass
 from time import monotonic
 
-INTERVAL_S = 0.1  # between messages, at least
+RATE = 10.0  # messages a second, where nobody asks for more or fewer
+INTERVAL_S = 1 / RATE
 BYTES_PER_S = 400_000  # a Jupyter server drops what is above 1 MB/s, and others send through it too
 SHARE = 0.25  # of the wall time that refreshing may take
 PATIENCE_S = 2.0  # that a page gets to take a message, before nobody waits for it any more
 LOST_INTERVAL_S = 0.5  # between messages once a page that answered has stopped to
 POLL_S = 0.005  # between looks at whether an answer has come
-PAUSE_S = 1.0  # without a look: another loop may run by now, where pages can't be heard
+PAUSE_S = 1.0  # without a look: another loop may run by now, where pages can't be heard; more where messages are rare
 BURST_S = 0.5  # worth of messages that may be forced at once
 
 
@@ -38,6 +39,8 @@ class Flow:
         Time on the monotonic clock before which :meth:`ready` need not be asked.
     share : float
         Fraction of the wall time that refreshing may take.
+    rate : float
+        Messages a second, at most; may be set.
     number : int
         Number of the newest message; the page answers with it.
 
@@ -59,12 +62,24 @@ class Flow:
         self._pages: dict[str, Taken] = {}
         self._asked = 0.0  # when the newest message went out
         self._paid = 0.0  # until when the messages so far have used up what they may
-        self._interval = INTERVAL_S
+        self._free = 0.0  # when size and time spent allow the next one
+        self._interval = self._wait = INTERVAL_S
         self._fresh = False  # the newest message was sent by the loop that runs now
         self._answered = False  # a message of the loop that runs now was answered
 
     def __repr__(self) -> str:
         return f"Flow({self.number} sent, {self.heard} taken, {len(self._pages)} pages)"
+
+    @property
+    def rate(self) -> float:
+        """Messages a second, at most."""
+        return 1 / self._interval
+
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        if 1 / rate != self._interval:
+            self._interval = self._wait = 1 / rate
+            self.due = max(self._free, self._asked + self._interval)
 
     @property
     def heard(self) -> int:
@@ -79,14 +94,14 @@ class Flow:
 
     def ready(self, now: float) -> bool:
         """Whether a message may be sent; where it may not yet, :attr:`due` says when to ask again."""
-        if now - self.due > PAUSE_S:
+        if now - self.due > max(PAUSE_S, 2 * self._interval):
             self._fresh = self._answered = False
-            self._interval = INTERVAL_S
+            self._wait = self._interval
         if self._all_have_taken(now):
             if self._fresh:
-                self._answered, self._interval = True, INTERVAL_S
+                self._answered, self._wait = True, self._interval
             return True
-        wait = PATIENCE_S if self._answered else self._interval
+        wait = PATIENCE_S if self._answered else self._wait
         if now < self._asked + wait:
             self.due = min(now + POLL_S, self._asked + wait)
             return False
@@ -106,13 +121,14 @@ class Flow:
     def sent(self, began: float, ended: float, size: int) -> None:
         """Note that a message of `size` bytes was made and sent between `began` and `ended`."""
         self._asked, self._fresh = began, True
-        self._paid = max(self._paid, began) + max(INTERVAL_S, size / BYTES_PER_S)
+        self._paid = max(self._paid, began) + max(min(self._interval, INTERVAL_S), size / BYTES_PER_S)
         pause = (ended - began) * (1 - self.share) / self.share
-        self.due = max(self.due, self._paid, began + INTERVAL_S, ended + pause)
+        self._free = max(self._free, self._paid, ended + pause)
+        self.due = max(self._free, began + self._interval)
 
     def hold(self, until: float) -> None:
         """Send nothing before `until`."""
-        self.due = until
+        self.due = self._free = until
 
     def _all_have_taken(self, now: float) -> bool:
         """Whether no page that answers is behind; one that has stopped to is dropped where others go on."""
@@ -130,4 +146,4 @@ class Flow:
         with self._lock:
             self._pages = {page: taken for page, taken in self._pages.items() if taken.number >= self.number}
             self._answered = bool(self._pages)
-        self._interval = LOST_INTERVAL_S
+        self._wait = max(LOST_INTERVAL_S, self._interval)

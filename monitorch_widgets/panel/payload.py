@@ -97,6 +97,7 @@ _WRITERS: dict[str, Callable[[Any], Any]] = {
     "instrument": instrument_content,
     "overhead": overhead_content,
     "items": lambda items: [list(item) for item in items],
+    "writers": _records,
 }
 
 

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from os import PathLike
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from monitorch_widgets.errors import ArgumentError, checked_count
-
-_PROTOCOLS = {
-    "s3": "s3fs",
-    "gs": "gcsfs",
-    "gcs": "gcsfs",
-    "adl": "adlfs",
-    "az": "adlfs",
-    "abfs": "adlfs",
-    "hdfs": "pyarrow",
-}
+from monitorch_widgets.errors import ArgumentError
+from monitorch_widgets.history.journal.places import packages_for
 
 
 def opened(log_dir: str | PathLike[str] | None, **kwargs: Any) -> SummaryWriter:
@@ -26,28 +18,20 @@ def opened(log_dir: str | PathLike[str] | None, **kwargs: Any) -> SummaryWriter:
     try:
         return SummaryWriter(log_dir=log_dir, **kwargs)
     except (ImportError, ValueError) as error:
-        protocol, mark, _ = str(log_dir).partition("://")
-        if not mark:
+        if "://" not in str(log_dir):
             raise
-        packages = "fsspec " + _PROTOCOLS.get(protocol, "and its package for the protocol")
         raise ArgumentError(
             f"expected log_dir to be a folder, or a URL that TensorBoard can write to; received {log_dir!r}: {error}. "
-            f"Install {packages}, or log to a local folder and copy it"
+            f"Install {packages_for(str(log_dir))}, or log to a local folder and copy it"
         ) from error
 
 
-def checked_queue(max_queue: object) -> int:
-    """Return a length of the queue, at least 1."""
-    return checked_count("max_queue", max_queue, "10 is TensorBoard's own; more are faster.")
-
-
-def checked_seconds(flush_secs: float) -> float:
-    """Return a number of seconds, 0 or more."""
-    if isinstance(flush_secs, bool) or not isinstance(flush_secs, int | float) or not flush_secs >= 0:
-        raise ArgumentError(
-            f"expected flush_secs to be a number of seconds, 0 or more; received {flush_secs!r}. Try 120"
-        )
-    return flush_secs
+def waiting_in(writers: Iterable[Any]) -> int | None:
+    """How many events wait in the queues of file writers, which is theirs to tell; None where one doesn't."""
+    try:
+        return sum(int(writer.event_writer._async_writer._byte_queue.qsize()) for writer in writers)
+    except AttributeError:
+        return None
 
 
 def file_name(part: str) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from monitorch_widgets.errors import ArgumentError
+from monitorch_widgets.errors import ArgumentError, checked_queue, checked_seconds
 from monitorch_widgets.values import TagAttributes
 
 from .abstract import AbstractVisualizer, Ranges, Values
-from .event_files import checked_queue, checked_seconds, file_name, opened
+from .event_files import file_name, opened, waiting_in
 from .event_steps import EventSteps
 
 if TYPE_CHECKING:
@@ -100,6 +100,11 @@ class TensorBoardVisualizer(EventSteps, AbstractVisualizer):
     def flush_secs(self, flush_secs: float) -> None:
         self.writer.flush_secs = checked_seconds(flush_secs)
         self.writer.close()
+
+    @property
+    def waiting(self) -> int | None:
+        """How many numbers wait for the threads that write them; None where this TensorBoard doesn't tell."""
+        return waiting_in((self.writer.all_writers or {}).values())
 
     def register_tags(self, main_tag: str, tag_attr: TagAttributes) -> None:
         """Do nothing, TensorBoard draws every scalar alike; see base class."""

@@ -34,7 +34,7 @@ class WidgetsVisualizer(AbstractVisualizer):
     """Panels with bqplot charts that move while the training cell runs.
 
     Nothing is made and nothing is sent before the first :meth:`show`, which displaying the inspector does. From then
-    on the page is brought up to date at most ten times a second. Every control works in the page alone;
+    on the page is brought up to date at most `refresh_rate` times a second. Every control works in the page alone;
     :attr:`view` says what is on display, and may be set.
 
     Examples
@@ -67,7 +67,7 @@ class WidgetsVisualizer(AbstractVisualizer):
         """Show the panels of the model that the inspector is attached to now."""
         self._listen()
         if self._dashboard is not None:
-            self._share_budget(self._bound(), self._dashboard)
+            self._pace(self._bound(), self._dashboard)
             self._dashboard.watch(self._subject())
 
     @property
@@ -104,14 +104,15 @@ class WidgetsVisualizer(AbstractVisualizer):
             inspector.history  # noqa: B018  # brings what still waits on the device
             inspector.connect(self._inbox)
             self._dashboard = Dashboard(self._subject(), view=self._view(), strict=getattr(inspector, "strict", False))
-            self._share_budget(inspector, self._dashboard)
+            self._pace(inspector, self._dashboard)
             self._dashboard.on_command = partial(_command, self._inspector, weakref.ref(self._dashboard))
             self._inbox.watch(self._dashboard.comm.comm_id)
         return self._dashboard
 
-    def _share_budget(self, inspector: PyTorchInspector, dashboard: Dashboard) -> None:
+    def _pace(self, inspector: PyTorchInspector, dashboard: Dashboard) -> None:
         budget = inspector.overhead.max_fraction
         dashboard.share = SHARE if budget is None else min(SHARE, _SHARE * budget)
+        dashboard.refresh_rate = inspector.refresh_rate
 
     def answer(self, number: str, record: CommandRecord) -> None:
         """Show what came of a command."""

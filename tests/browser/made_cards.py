@@ -134,5 +134,5 @@ def run_cards(epochs: int = 5) -> list[Card]:
     return [
         Card("hparams", "Run", "report", "Hyper-parameters", {"facts": facts, "table": newest}),
         Card("metrics", "Run", "report", "Metrics", {"table": {"columns": columns, "rows": rows}}),
-        Card("timing", "Run", "report", "Where the time goes", {"words": "Mean of a step, by part.", "bars": bars}),
+        Card("timing", "Performance", "report", "Time of a step", {"words": "Mean of a step, by part.", "bars": bars}),
     ]

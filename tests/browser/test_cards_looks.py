@@ -14,7 +14,7 @@ from tests.browser.lab import Notebook, until
 
 pytestmark = pytest.mark.browser
 
-TABS = ["Data", "Gallery", "Checks", "LR finder", "Run"]
+TABS = ["Data", "Gallery", "Checks", "LR finder", "Run", "Performance"]
 SIZES = (3, 12, 200)
 
 # Texts whose contrast with what lies behind them is below 4.5:1, words that reach beyond their box, and what reaches

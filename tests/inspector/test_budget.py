@@ -11,9 +11,11 @@ from torch import nn
 from monitorch_widgets import ArgumentError, ArgumentTypeError, PyTorchInspector
 from monitorch_widgets.inspector.plan import strides
 from monitorch_widgets.lens import (
+    InputHistogram,
     LossMetrics,
     OutputActivation,
     OutputGradientGeometry,
+    OutputHistogram,
     OutputNorm,
     ParameterCond,
     ParameterGradientGeometry,
@@ -135,6 +137,20 @@ def test_a_fixed_stride_has_no_budget(clockwork: Clockwork) -> None:
     assert training.inspector.overhead.max_fraction is None
     assert training.inspector.overhead.every_steps == (2, 2)
     assert training.inspector.overhead.fraction == pytest.approx(0.5, rel=0.05)
+
+
+def test_B21_the_stride_that_is_told_is_that_of_lenses_without_one_of_their_own() -> None:
+    model, loss_fn = nn.Linear(2, 2), nn.MSELoss()
+    lenses = [LossMetrics(loss_fn=loss_fn), InputHistogram(every=25), OutputHistogram(), OutputNorm()]
+    inspector = PyTorchInspector(lenses, module=model, visualizer="dummy", every=8, log_every_n_steps=50, strict=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    for _ in range(60):
+        loss_fn(model(torch.ones(3, 2)), torch.zeros(3, 2)).backward()
+        optimizer.step()
+    assert inspector.overhead.every_steps == (8, 8)
+    assert [cost.every_steps for cost in inspector.overhead.costs[:4]] == [1, 25, 50, 8]
+    told = [inspector.cards[f"histogram/{side}/Linear"].content.get("own_every") for side in ("input", "output")]
+    assert told == [25, None]
 
 
 # ---------------------------------------------------------------------- strides that are set

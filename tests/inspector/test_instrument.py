@@ -59,6 +59,7 @@ CHANGES: dict[str, Callable[[PyTorchInspector], object]] = {
     "budget": lambda inspector: inspector.set(max_overhead=0.5),
     "every": lambda inspector: inspector.set(every=1),
     "log_every_n_steps": lambda inspector: inspector.set(log_every_n_steps=3),
+    "refresh_rate": lambda inspector: inspector.set(refresh_rate=30),
     "collect all": lambda inspector: inspector.set(collect=["*"]),
     "depth": lambda inspector: inspector.set(depth=1),
     "the whole of a lens": lambda inspector: inspector.lenses[2].set(warning_plot=False),
@@ -269,7 +270,14 @@ def test_a_refusal_leaves_everything_as_it_was(ask: Callable[[PyTorchInspector],
 
 def test_of_several_settings_either_all_are_taken_or_none() -> None:
     inspector = inspected(net())
-    for wrong in ({"depth": "x"}, {"collect": 5}, {"every": {"Nothing": 2}}, {"max_overhead": float("nan")}):
+    for wrong in (
+        {"depth": "x"},
+        {"collect": 5},
+        {"every": {"Nothing": 2}},
+        {"max_overhead": float("nan")},
+        {"refresh_rate": 0},
+        {"max_queue": 5},
+    ):
         with pytest.raises((ArgumentError, ArgumentTypeError), match="expected"):
             inspector.set(log_every_n_steps=2, **wrong)
     with pytest.raises(ArgumentError, match="Did you mean 'max_overhead'"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from typing import Any
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from monitorch_widgets import PyTorchInspector
-from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, LensFault, NotWatched
+from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, LensFault, MonitorchWarning, NotWatched
 from monitorch_widgets.inspector import media as media_file
 from monitorch_widgets.inspector.gallery import NAMES
 from monitorch_widgets.inspector.png import pixels_of, png
@@ -160,6 +161,40 @@ def test_N19_numbers_become_bytes() -> None:
     assert pixels_of(np.array([[300, 7, -2]]), "HW").ravel().tolist() == [255, 7, 0]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_N19_floats_that_are_bytes_are_shown_as_they_are_and_told_once(dtype: torch.dtype) -> None:
+    watching, values = inspector(), torch.tensor([[[0.0, 64.0], [128.0, 255.0]]], dtype=dtype)
+    with pytest.warns(MonitorchWarning, match=r"add_image\('digits'\) received numbers from 0 to 255, taken") as told:
+        watching.add_image("digits", values)
+    watching.add_image("digits", values)  # told once: another warning would be an error
+    assert len(told) == 1 and told[0].filename == __file__
+    assert shown(watching, "digits")[0][..., 0].tolist() == [[0, 64], [128, 255]]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "words"),
+    [
+        ([-1.0, 0.0, 1.0], [0, 0, 255], "from -1 to 1; below 0 is black"),
+        ([0.0, 0.5, 3.0], [0, 128, 255], "from 0 to 3; below 0 is black and above 1 is white"),
+        ([0.0, 0.5, 65535.0], [0, 128, 255], r"from 0 to 6.55e\+04; below"),
+        ([-2.0, 0.5, 200.0], [0, 128, 255], "from -2 to 200; below"),
+    ],
+)
+def test_N19_what_is_cut_off_is_told_with_a_remedy(values: list[float], expected: list[int], words: str) -> None:
+    watching = inspector()
+    with pytest.warns(MonitorchWarning, match=rf"{words}.*\(image - image.min\(\)\) / "):
+        watching.add_image("x", torch.tensor([values]), dataformats="HW")
+    assert shown(watching, "x")[0][..., 0].tolist() == [expected]
+
+
+def test_N19_pictures_that_go_a_little_beyond_are_no_word_worth() -> None:
+    watching = inspector()
+    for values in ([-0.2, 1.3], [math.nan, math.inf], [-math.inf, 0.5], [0.0, 0.0]):
+        watching.add_image("x", torch.tensor([values]), dataformats="HW")
+    watching.add_image("ints", torch.tensor([[0, 255]]), dataformats="HW")
+    assert shown(watching, "ints")[0][..., 0].tolist() == [[0, 255]]
+
+
 def test_N19_large_images_become_smaller_by_areas() -> None:
     image = np.zeros((1100, 30, 1))
     image[0:3, 0:3] = 1
@@ -221,6 +256,15 @@ def test_N19_a_figure_is_in_the_gallery_and_closed() -> None:
     assert watching.cards["gallery/large"].content["items"][0]["width"] == 1024
     with pytest.raises(ArgumentTypeError, match="expected a figure of matplotlib; received 3"):
         watching.add_figure("x", 3)
+
+
+def test_N19_what_holds_a_figure_says_how_to_get_it() -> None:
+    watching, (figure, axes) = inspector(), plt.subplots(1, 2)
+    for wrong in (axes[0], axes, (figure, axes), plt):
+        with pytest.raises(ArgumentTypeError, match=r"give their figure: axes\.figure; plt\.gcf\(\) is"):
+            watching.add_figure("x", wrong)
+    watching.add_figure("x", axes[0].figure)
+    assert "gallery/x" in watching.cards
 
 
 # ---------------------------------------------------------------------- where they go

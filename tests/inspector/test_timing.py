@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.inspector import memory as memory_file
 from monitorch_widgets.inspector.memory import Memory
-from monitorch_widgets.lens import OutputNorm
+from monitorch_widgets.lens import OutputNorm, ParameterGradientGeometry
 from monitorch_widgets.values import Card
 
 from .clockwork import Clockwork, clockwork
@@ -97,7 +98,7 @@ def test_N29_a_step_is_told_by_its_parts(clockwork: Clockwork) -> None:
     for _ in range(5):
         loop.step()
     card = loop.card()
-    assert (card.tab, card.kind) == ("Run", "report")
+    assert (card.tab, card.kind) == ("Performance", "report")
     assert milliseconds(card) == pytest.approx({"data": 2.0, "forward": 4.0, "backward": 4.0, "optimizer": 5.0})
     shares = {row[0]: row[2] for row in card.content["table"]["rows"]}
     assert sum(shares.values()) == pytest.approx(100)
@@ -169,6 +170,174 @@ def test_N36_accumulated_passes_are_counted_and_added_up(clockwork: Clockwork) -
     card = loop.card()
     assert ["forward passes per step", "4"] in card.content["facts"]
     assert milliseconds(card) == pytest.approx({"data": 8.0, "forward": 16.0, "backward": 16.0, "optimizer": 5.0})
+
+
+class System(nn.Module):
+    """Is never called itself: its loop calls parts of it, one of them frozen, others in a list."""
+
+    def __init__(self, clockwork: Clockwork) -> None:
+        super().__init__()
+        self.backbone = Model(clockwork).requires_grad_(False)
+        self.heads = nn.ModuleList([Model(clockwork)])
+
+    def loss(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            features = self.backbone(x)
+        return self.heads[0](features.requires_grad_()).sum()
+
+
+class SystemLoop(Loop):
+    """The same loop, around a system."""
+
+    def __init__(self, clockwork: Clockwork, **arguments: Any) -> None:
+        super().__init__(clockwork)
+        self.inspector.detach()
+        self.system = System(clockwork)
+        self.optimizer = SlowSGD(self.system.heads.parameters(), lr=0.1)
+        self.optimizer.clockwork = clockwork
+        lenses = [ParameterGradientGeometry()]
+        self.inspector = PyTorchInspector(
+            lenses, module=self.system, visualizer="dummy", strict=True, **{"every": 1, **arguments}
+        )
+
+    def step(self, micro_batches: int = 1) -> None:
+        self.optimizer.zero_grad()
+        for _ in range(micro_batches):
+            self.clockwork.pass_(0.002)
+            loss = self.system.loss(torch.ones(3, 2))
+            self.clockwork.pass_(0.001)
+            loss.backward()
+        self.optimizer.step()
+
+    def evaluate(self) -> None:
+        for _ in range(3):
+            with torch.no_grad():
+                self.system.loss(torch.ones(3, 2))
+            self.clockwork.pass_(1.0)
+
+
+SYSTEM_MS = {"data": 2.0, "forward": 7.0, "backward": 4.0, "optimizer": 5.0}
+
+
+@pytest.mark.parametrize("every", [1, 4])
+def test_N01_a_system_whose_parts_alone_are_called_has_the_parts_of_a_step(clockwork: Clockwork, every: int) -> None:
+    loop = SystemLoop(clockwork, every=every)
+    for _ in range(20):
+        loop.step()
+    assert milliseconds(loop.card()) == pytest.approx(SYSTEM_MS)
+
+
+def test_N36_accumulated_passes_of_parts_are_counted_too(clockwork: Clockwork) -> None:
+    loop = SystemLoop(clockwork)
+    for _ in range(6):
+        loop.step(micro_batches=3)
+    card = loop.card()
+    assert ["forward passes per step", "3"] in card.content["facts"]
+    assert milliseconds(card) == pytest.approx({"data": 6.0, "forward": 21.0, "backward": 12.0, "optimizer": 5.0})
+
+
+@pytest.mark.parametrize("switched", [True, False], ids=["eval", "no_grad_alone"])
+def test_N06_an_evaluation_of_parts_is_no_part_of_a_step(clockwork: Clockwork, switched: bool) -> None:
+    loop = SystemLoop(clockwork)
+    for i in range(12):
+        loop.step()
+        if i % 4 == 3:
+            loop.system.train(not switched)
+            loop.evaluate()
+            loop.system.train()
+    assert milliseconds(loop.card()) == pytest.approx(SYSTEM_MS)
+
+
+def test_B21_hooks_on_parts_hang_only_at_steps_that_are_followed(clockwork: Clockwork) -> None:
+    def hanging() -> int:
+        return sum(len(part._forward_pre_hooks) for part in loop.system.modules() if part is not loop.system)
+
+    loop = SystemLoop(clockwork, every=4)
+    found = []
+    for _ in range(20):
+        found.append(hanging())
+        loop.step()
+    assert found == [2 if i >= 5 and i % 4 < 2 else 0 for i in range(20)]  # pairs, once it is sure
+    loop.inspector.detach()
+    assert hanging() == 0 and not len(loop.inspector.state.hooks)
+
+
+def test_N01_a_model_that_is_called_itself_has_no_hooks_on_its_parts(clockwork: Clockwork) -> None:
+    loop = Loop(clockwork)
+    for _ in range(4):
+        loop.step()
+    assert not loop.model.layer._forward_pre_hooks
+
+
+# ------------------------------------------------------------------ what lies between steps
+
+
+class Loader:
+    """Takes 6 ms for a batch."""
+
+    def __init__(self, clockwork: Clockwork, batches: int) -> None:
+        self.clockwork, self.batches = clockwork, batches
+
+    def __iter__(self) -> Iterator[int]:
+        for i in range(self.batches):
+            self.clockwork.pass_(0.006)
+            yield i
+
+    def __len__(self) -> int:
+        return self.batches
+
+
+@pytest.mark.parametrize("every", [1, 4])
+def test_N29_waiting_for_data_is_told_from_the_rest_of_the_loop(clockwork: Clockwork, every: int) -> None:
+    loop = Loop(clockwork, every=every)
+    for _ in loop.inspector.range(2):
+        for _ in loop.inspector.iter(Loader(clockwork, 20)):
+            loop.step()
+    card = loop.card()
+    assert milliseconds(card) == pytest.approx(
+        {"data": 6.0, "loop": 2.0, "forward": 4.0, "backward": 4.0, "optimizer": 5.0}
+    )
+    words = [row[0] for row in card.content["table"]["rows"]]
+    assert words[:2] == ["waiting for data", "between steps: what else the loop does"]
+
+
+def test_N36_the_batches_of_a_step_are_waited_for_one_by_one(clockwork: Clockwork) -> None:
+    loop = Loop(clockwork)
+    for _ in loop.inspector.range(1):
+        for i in loop.inspector.iter(Loader(clockwork, 12)):
+            loop.clockwork.pass_(0.002)
+            loop.model(torch.ones(3, 2, requires_grad=True)).sum().backward()
+            if i % 3 == 2:
+                loop.optimizer.step()
+    assert milliseconds(loop.card()) == pytest.approx(
+        {"data": 18.0, "loop": 6.0, "forward": 9.0, "backward": 12.0, "optimizer": 5.0}
+    )
+
+
+def test_N29_a_batch_that_is_fetched_ahead_is_no_part_of_the_forward_pass(clockwork: Clockwork) -> None:
+    loop = Loop(clockwork)
+    for _ in loop.inspector.range(1):
+        batches = loop.inspector.iter(Loader(clockwork, 12))
+        next(batches)
+        for _ in range(11):
+            output = loop.model(torch.ones(3, 2, requires_grad=True))
+            clockwork.pass_(0.001)
+            next(batches)
+            output.sum().backward()
+            loop.optimizer.step()
+    assert milliseconds(loop.card()) == pytest.approx(
+        {"data": 6.0, "loop": 0.0, "forward": 4.0, "backward": 4.0, "optimizer": 5.0}
+    )
+
+
+def test_N29_of_several_steps_with_one_batch_none_is_told_to_wait_for_what_the_loop_does(clockwork: Clockwork) -> None:
+    loop = Loop(clockwork)
+    for _ in loop.inspector.range(1):
+        for _ in loop.inspector.iter(Loader(clockwork, 10)):
+            loop.step()
+            loop.step()
+    found = milliseconds(loop.card())
+    assert found["loop"] == pytest.approx(2.0) and found["data"] == pytest.approx(3.0, abs=0.2)
 
 
 def test_B21_the_card_says_what_logging_costs_and_how_often_lenses_listen(clockwork: Clockwork) -> None:

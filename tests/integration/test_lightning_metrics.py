@@ -11,7 +11,7 @@ import torchmetrics
 from torch import Tensor
 
 from monitorch_widgets import PyTorchInspector
-from monitorch_widgets.integration.lightning import WidgetLogger
+from monitorch_widgets.integration.lightning import InspectorProgressBar, WidgetLogger
 
 from .lit import QUIET, Lit, callback, loader, logged, trainer
 
@@ -101,3 +101,76 @@ def test_N11_what_an_interrupted_fit_has_logged_by_the_inspector_is_not_in_the_n
     module.fails = False
     trainer(tmp_path, ours, max_epochs=1).fit(module, loader(16))
     assert ours.inspector.metrics["own"] == 5.0
+
+
+class Quiet(Lit):
+    """Logs for callbacks and the progress bar alone, beside what loggers get."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        loss = super().training_step(batch, batch_idx)
+        self.log("quiet", float(self.global_step), logger=False, prog_bar=True)
+        self.log("forked", float(batch_idx), logger=False, on_step=True, on_epoch=True)
+        self.log("hidden", 2.0 * batch_idx, logger=False, on_step=False, on_epoch=True)
+        self.log("open", 3.0, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        super().validation_step(batch, batch_idx, dataloader_idx)
+        self.log("val_quiet", float(batch_idx), logger=False)
+
+
+def test_N11_B14_what_loggers_do_not_get_is_known_but_no_curve(tmp_path: Path) -> None:
+    ours = callback()
+    lightning = trainer(tmp_path, ours)
+    lightning.fit(Quiet(), loader(), loader(12))
+    theirs = {name: float(value) for name, value in lightning.callback_metrics.items()}
+    assert {"quiet", "forked", "forked_step", "forked_epoch", "hidden", "val_quiet"} <= theirs.keys()
+    metrics = ours.inspector.metrics
+    assert {name: metrics[name] for name in theirs} == pytest.approx(theirs)
+    assert (metrics["quiet"], metrics["forked_epoch"], metrics["hidden"], metrics["val_quiet"]) == (15, 3.5, 7, 1)
+    curves = {"open", "train_loss_epoch", "train_loss_step", "val_loss"}
+    assert set(ours.inspector.history["Logged"].modules) == curves
+    assert dict(ours.inspector.status().items) == {"quiet": "15", "open": "3"}
+
+
+def test_N17_each_of_these_numbers_comes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, came = callback(), []
+    figures = ours.inspector._logbook.figures
+    note = figures.note
+
+    def noted(name: str, number: float, step: int, **others: Any) -> None:
+        came.append((name, number, step))
+        note(name, number, step, **others)
+
+    monkeypatch.setattr(figures, "note", noted)
+    trainer(tmp_path, ours).fit(Quiet(), loader(), loader(12))
+    assert [(number, step) for name, number, step in came if name == "quiet"] == [(i, i) for i in range(16)]
+    assert [(number, step) for name, number, step in came if name == "hidden"] == [(7, 7), (7, 15)]
+    assert [number for name, number, _ in came if name == "val_quiet"] == [1, 1]
+    assert [number for name, number, _ in came if name == "forked_epoch"] == [3.5, 3.5]
+    assert not [name for name, *_ in came if name == "forked"]
+
+
+def test_a_quiet_loss_hides_no_curve_of_the_loss(tmp_path: Path) -> None:
+    class Says(Lit):
+        def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+            loss = self.loss(batch)
+            self.log("train_loss", loss, logger=False, prog_bar=True)
+            return loss
+
+    ours = callback()
+    trainer(tmp_path, ours, max_epochs=1).fit(Says(), loader(16))
+    assert list(logged(ours.inspector.history, "loss")) == [0, 1, 2, 3]
+    assert ours.inspector.metrics["train_loss"] == ours.inspector.metrics["loss"]
+
+
+def test_N21_a_progress_bar_of_ours_says_itself_what_it_shows(tmp_path: Path) -> None:
+    class Few(InspectorProgressBar):
+        def get_metrics(self, *args: Any, **others: Any) -> dict[str, Any]:
+            items: dict[str, Any] = super().get_metrics(*args, **others)
+            return {name: value for name, value in items.items() if name == "open"}
+
+    ours = callback()
+    trainer(tmp_path, ours, Few(), enable_progress_bar=True).fit(Quiet(), loader(16), loader(12))
+    assert [name for name, _ in ours.inspector.status().items] == ["open"]
+    assert ours.inspector.metrics["quiet"] == 7

@@ -12,11 +12,12 @@ from torch import nn
 
 from monitorch_widgets import PyTorchInspector
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, LensFault, NotWatched
-from monitorch_widgets.logging import batch_size, logbook
+from monitorch_widgets.logging import batch_size, logbook, panels
 from monitorch_widgets.logging.batch_size import BatchSize, sizes_in
 from monitorch_widgets.logging.entry import Entry
 from monitorch_widgets.logging.figures import Figures
 from monitorch_widgets.logging.logbook import Logbook
+from monitorch_widgets.logging.panels import Panels
 from monitorch_widgets.logging.table import RunTable
 
 from .loops import batches, train_step, watched
@@ -45,7 +46,7 @@ def told_by(action: Callable[[int], None]) -> list[str]:
 
 
 def test_N24_too_many_groups_share_a_panel_and_one_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logbook, "_MOST_PANELS", 3)
+    monkeypatch.setattr(panels, "_MOST_PANELS", 3)
     inspector = alone()
     words = told_by(lambda i: inspector.log(f"g{i}/a", float(i)))
     assert len(words) == 1 and words[0].startswith("there are 3 panels of logged numbers already, so 'g3/a' and other")
@@ -172,7 +173,7 @@ def test_N16_lists_of_lists_are_not_searched_without_end(monkeypatch: pytest.Mon
 FAULTS: list[tuple[type, str]] = [
     (Logbook, "_entry"),
     (Logbook, "_push"),
-    (Logbook, "_panel"),
+    (Panels, "open"),
     (Logbook, "_close"),
     (Logbook, "end_epoch"),
     (Logbook, "show_epoch"),

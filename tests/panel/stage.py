@@ -37,6 +37,7 @@ class Stage:
     history: History = field(default_factory=History)
     title: str = "Net"
     strict: bool = False
+    refresh_rate: float = 10.0
     now: Status = field(default_factory=Status)
     cells: int = 0
     cards: Cards = field(default_factory=Cards)

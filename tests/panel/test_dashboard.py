@@ -11,7 +11,7 @@ from monitorch_widgets.errors import ArgumentError, MonitorchWarning
 from monitorch_widgets.history import CAPACITY
 from monitorch_widgets.panel.dashboard import AHEAD, MIDWAY_BYTES, Dashboard, Subject
 from monitorch_widgets.panel.flow import INTERVAL_S, PATIENCE_S, SHARE
-from monitorch_widgets.values import ChartSpec, Event, ModuleInfo, Reading, Status
+from monitorch_widgets.values import ChartSpec, Event, Instrument, ModuleInfo, Reading, Status
 
 from .stage import LOSS, NORM, RATE, Stage, floats, module_infos
 from .wire import Wire, page_says
@@ -56,6 +56,19 @@ def test_one_message_for_all_panels_and_none_when_nothing_is_new(wire: Wire) -> 
     assert floats(buffers[2], 3 * (3 + 3 + 1))[6:9].tolist() == [2, 3, 4]
     due(dashboard).refresh()
     assert len(wire.custom(dashboard)) == 1
+
+
+def test_what_was_not_sent_yet_is_not_lost_when_the_same_is_watched_again(wire: Wire) -> None:
+    stage = Stage()
+    stage.train(1)
+    dashboard = Dashboard(subject(stage))
+    stage.train(3, start=1)
+    stage.now = replace(stage.now, instrument=Instrument(log_every_n_steps=7))
+    dashboard.watch(subject(stage))
+    dashboard.refresh()
+    (message,) = wire.custom(dashboard)
+    assert [(part["first"], part["n"]) for part in message["parts"]] == 3 * [(0, 4)]  # the newest row goes again
+    assert message["status"]["instrument"]["log_every_n_steps"] == 7
 
 
 def test_refreshing_is_bounded_by_time_unless_forced(wire: Wire) -> None:

@@ -9,7 +9,7 @@ from monitorch_widgets.history import CAPACITY
 from monitorch_widgets.history.bins import fold_rows
 from monitorch_widgets.panel.feed import Delta, Feed, overhead_differs
 from monitorch_widgets.panel.payload import status_content
-from monitorch_widgets.values import Cost, Event, Fault, ModuleInfo, Overhead, Reading
+from monitorch_widgets.values import Cost, Event, Fault, ModuleInfo, Overhead, Reading, Writer
 
 from .stage import LOSS, NORM, RATE, Stage, floats, ints, module_infos
 
@@ -94,18 +94,27 @@ def test_a_changed_status_alone_is_sent_and_long_lists_only_when_they_change() -
         ("stages", ((NORM, "mean over 4 micro-batches"),)),
         ("memory_bytes", ((NORM, 1024),)),
         ("unwatched", (ModuleInfo("head", "ScriptModule", "other", note="hidden from hooks"),)),
+        ("writers", (Writer("journal", 3, 10, 120.0),)),
     ],
 )
 def test_what_changes_seldom_is_sent_once(field: str, value: object) -> None:
     stage = Stage()
     feed = Feed(stage.history, TAGS)
     delta_of(feed, stage)
-    stage.now = dataclasses.replace(stage.now, **{field: value})
+    stage.now = dataclasses.replace(stage.now, step=1, **{field: value})
     assert delta_of(feed, stage).content["status"][field] == status_content(stage.now)[field]
     stage.now = dataclasses.replace(stage.now, phase="eval")
     assert field not in delta_of(feed, stage).content["status"]
-    stage.now = dataclasses.replace(stage.now, **{field: ()})
+    stage.now = dataclasses.replace(stage.now, step=2, **{field: ()})
     assert not delta_of(feed, stage).content["status"][field]
+
+
+def test_B03_what_waits_in_a_queue_is_no_reason_to_send() -> None:
+    stage = Stage()
+    feed = Feed(stage.history, TAGS)
+    delta_of(feed, stage)
+    stage.now = dataclasses.replace(stage.now, writers=(Writer("journal", 3, 10, 120.0),))
+    assert feed.delta(stage.status()) is None
 
 
 def test_what_was_seen_is_not_sent_and_lost_rows_are_noticed() -> None:

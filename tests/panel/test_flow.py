@@ -11,6 +11,7 @@ from monitorch_widgets.panel.flow import (
     LOST_INTERVAL_S,
     PATIENCE_S,
     PAUSE_S,
+    RATE,
     Flow,
 )
 
@@ -20,8 +21,9 @@ STEP_S = 0.01
 class Loop:
     """A loop of steps of ten milliseconds that sends what it may, on a clock of its own."""
 
-    def __init__(self, size: int = 1000) -> None:
+    def __init__(self, size: int = 1000, rate: float = RATE) -> None:
         self.flow, self.now, self.size = Flow(), 1000.0, size
+        self.flow.rate = rate
         self.sent: list[float] = []
 
     def run(self, seconds: float, *pages: Page) -> int:
@@ -131,6 +133,64 @@ def test_an_answer_to_what_was_never_sent_counts_for_what_was() -> None:
     flow.next_number()
     flow.taken("a", 99)
     assert flow.heard == 1
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["heard", "unheard"])
+@pytest.mark.parametrize("rate", [0.1, 0.5, 2, 5, 10, 25])
+def test_B03_as_many_messages_as_are_asked_for(rate: float, heard: bool) -> None:
+    loop = Loop(rate=rate)
+    assert loop.run(100, *[Page("a", 0.02)] * heard) == pytest.approx(100 * rate, rel=0.05, abs=2)
+    assert loop.flow.rate == rate
+
+
+def test_B03_a_page_that_cannot_keep_up_gets_fewer_than_are_asked_for() -> None:
+    loop, page = Loop(rate=25), Page("a", 0.4)
+    loop.run(2, page)
+    page.most_waiting = 0
+    assert loop.run(10, page) == pytest.approx(10 / 0.41, abs=2)
+    assert page.most_waiting == 1
+
+
+@pytest.mark.parametrize("size", [22_000, 176_000, 3_000_000])
+def test_B03_the_bytes_of_a_second_bound_any_rate(size: int) -> None:
+    loop = Loop(size, rate=30)
+    loop.run(30, Page("a", 0.02))
+    for at in loop.sent:
+        within = [other for other in loop.sent if at <= other < at + 3]
+        assert len(within) * size <= 3 * BYTES_PER_S + size
+
+
+def test_B03_time_that_was_spent_bounds_any_rate() -> None:
+    flow = Flow(share=0.1)
+    flow.rate = 30
+    flow.sent(1000.0, 1000.5, size=100)
+    assert flow.due == pytest.approx(1005.0)
+    flow.rate = 20
+    assert flow.due == pytest.approx(1005.0)
+
+
+def test_B03_another_rate_holds_from_the_next_message_on() -> None:
+    loop, page = Loop(rate=0.1), Page("a", 0.02)
+    assert loop.run(3, page) == 1
+    loop.flow.rate = 10
+    assert loop.run(3, page) == pytest.approx(30, abs=3)
+    loop.flow.rate = 0.5
+    assert loop.run(20, page) == pytest.approx(10, abs=1)
+
+
+def test_B03_after_a_fault_a_new_rate_waits_as_long_as_any() -> None:
+    flow = Flow()
+    flow.sent(1000.0, 1000.0, size=100)
+    flow.hold(until=1005.0)
+    flow.rate = 30
+    assert flow.due == 1005.0
+
+
+def test_B03_what_somebody_waits_for_goes_out_of_turn_at_a_low_rate_too() -> None:
+    loop = Loop(rate=0.1)
+    loop.run(1, Page("a", 0.02))
+    assert loop.flow.due > loop.now + 5
+    assert loop.flow.may_be_forced(loop.now)
 
 
 def test_answers_may_come_on_any_thread() -> None:

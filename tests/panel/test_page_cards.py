@@ -73,6 +73,8 @@ def test_tabs_stand_in_one_order_whatever_came_first() -> None:
     for tab in ("Run", "Own", "Checks", "Data"):
         cards.put(report(tab, tab=tab))
     assert page("cards.tabs", f"const cards = new Cards({state(cards)});") == ["Data", "Checks", "Run", "Own"]
+    standing = page("cards.tabsWith([PERFORMANCE_TAB])", f"const cards = new Cards({state(cards)});")
+    assert standing == ["Data", "Checks", "Run", "Performance", "Own"]
     assert page("new Cards(undefined).tabs") == page("new Cards({ cards: [] }).tabs") == []
 
 

@@ -18,7 +18,7 @@ from monitorch_widgets.panel.payload import (
     status_content,
     whole,
 )
-from monitorch_widgets.values import Cost, Event, Fault, ModuleInfo, Overhead, Reading, Status
+from monitorch_widgets.values import Cost, Event, Fault, Instrument, ModuleInfo, Overhead, Reading, Status, Writer
 
 from .stage import LOSS, NORM, RATE, Stage, floats, ints
 
@@ -80,6 +80,17 @@ def test_status_tells_events_stages_memory_and_what_is_not_watched_as_plain_json
     ]
     empty = status_content(Status())
     assert [empty[key] for key in ("events", "stages", "memory_bytes", "unwatched")] == [[], {}, {}, []]
+
+
+def test_B03_status_tells_writers_and_the_refresh_rate_as_plain_json() -> None:
+    writers = (Writer("journal", 3, 10, 120.0), Writer("TensorBoard", None, 10, float("inf")))
+    content = status_content(Status(writers=writers, instrument=Instrument(refresh_rate=2.0)))
+    assert json.loads(json.dumps(content["writers"], allow_nan=False)) == [
+        {"name": "journal", "waiting": 3, "max_queue": 10, "flush_secs": 120.0},
+        {"name": "TensorBoard", "waiting": None, "max_queue": 10, "flush_secs": None},
+    ]
+    assert content["instrument"]["refresh_rate"] == 2.0
+    assert status_content(Status())["writers"] == []
 
 
 def test_what_watching_costs_is_plain_json_with_none_for_what_was_not_measured() -> None:

@@ -66,6 +66,20 @@ def small() -> tuple[torch.nn.Module, PyTorchInspector]:
     return model, inspector
 
 
+def test_B03_the_page_is_told_at_the_rate_of_the_inspector_which_may_change(wire: Wire) -> None:
+    model, inspector = small()
+    inspector.set(refresh_rate=2)
+    dashboard = inspector.show()
+    assert dashboard.refresh_rate == 2
+    inspector.set(refresh_rate=30)
+    assert dashboard.refresh_rate == pytest.approx(30)
+    inspector.one_step()  # type: ignore[attr-defined]
+    dashboard.send_whole()
+    told = [update["status"] for update in wire.updates(dashboard) if "status" in update]
+    assert told[-1]["instrument"]["refresh_rate"] == 30
+    assert model is not None
+
+
 def test_nothing_is_made_and_nothing_sent_before_it_is_shown(wire: Wire) -> None:
     stage = Stage()
     visualizer = bound(stage)

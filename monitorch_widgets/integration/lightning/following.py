@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _OFF = "sanity"  # the phase in which nothing is read, and no step counts
 _LOSS = "loss"
+_DATA = "from the end of a batch to the next one: data, other callbacks and loggers"  # which a Trainer tells no better
 
 
 class Following:
@@ -57,7 +58,7 @@ class Following:
     def _leave_out_trials(self) -> None:
         """Bring nothing that trial steps of a finder have logged."""
         if self.look():
-            self._logged.new(self._trainer.logged_metrics)
+            self._logged.new({**self._trainer.callback_metrics, **self._trainer.logged_metrics})
 
     def attach(self, module: Any) -> None:
         """Watch the module, unless somebody else has begun to."""
@@ -113,9 +114,11 @@ class Following:
         self._leave_out_trials()
         self._end_epoch()
         self._enter("train")
+        self.inspector._timing.parts.asks_for_batch(_DATA)
 
     def batch_begins(self, batch: Any) -> None:
         """Bring what the batch before has logged, and take this one."""
+        self.inspector._timing.parts.has_batch()
         self._end_batch()
         self.look()
         self._enter("train")  # a run that goes on within an epoch begins here
@@ -129,6 +132,7 @@ class Following:
         stepped = self._steps is not None and self.inspector.state.buffer.step > self._steps
         if stepped or self._trainer.accumulate_grad_batches == 1:
             self._stop.look()
+        self.inspector._timing.parts.asks_for_batch(_DATA)
 
     def epoch_ends(self) -> None:
         """Bring what the last batch has logged; what is logged of the epoch comes later."""
@@ -159,6 +163,7 @@ class Following:
 
     def evaluation_begins(self, phase: str) -> None:
         """Validation, a test or a prediction begins; the sanity check reads nothing."""
+        self.inspector._timing.parts.mark("evaluation")
         self._end_batch()
         self._loader = None
         if phase == "predict" and phase not in self.inspector.unread_phases and self._attached is None:
@@ -190,13 +195,33 @@ class Following:
 
     def bring(self, *, of_epoch: bool | None = None) -> set[str]:
         """Bring what was logged since the last time, and tell which names Lightning knows."""
-        metrics = {} if self._trainer.sanity_checking else self._trainer.logged_metrics
+        if self._trainer.sanity_checking:
+            return set()
+        metrics = self._trainer.logged_metrics
         over = self._epoch_over or self._evaluation_over if of_epoch is None else of_epoch
-        for name, value in self._logged.new(metrics).items():
-            self._logs_loss |= not over and _LOSS in name.lower()
-            base = self._base_of(name)
-            self.inspector._logbook.record(name, value, step=None if over else self._step, epoch_value=over, base=base)
+        for name, value in self._logged.new({**self._unlogged(metrics), **metrics}).items():
+            shown = name in metrics
+            self._logs_loss |= shown and not over and _LOSS in name.lower()
+            self.inspector._logbook.record(
+                name,
+                value,
+                step=None if over else self._step,
+                epoch_value=over,
+                prog_bar=self._is_for_strip(name),
+                base=self._base_of(name),
+                logger=shown,
+            )
         return set(metrics)
+
+    def _unlogged(self, logged: Mapping[str, Any]) -> dict[str, Any]:
+        """What no logger gets, ``logger=False``: it is known, but no curve."""
+        metrics = self._trainer.callback_metrics
+        return {name: value for name, value in metrics.items() if name not in logged and not _forks(name, metrics)}
+
+    def _is_for_strip(self, name: str) -> bool:
+        """Whether a new name was logged with ``prog_bar=True``; an own progress bar says itself what it shows."""
+        known = name in self._bases or hasattr(self._trainer.progress_bar_callback, "inspector")
+        return not known and name in self._trainer.progress_bar_metrics
 
     def _base_of(self, name: str) -> str:
         """What was logged, where Lightning makes two names of it: loggers get those, `callback_metrics` all three."""
@@ -239,6 +264,20 @@ class Following:
             self.bring()
             self._epoch_over = False
             self.inspector.tick_epoch()
+
+
+def _forks(name: str, metrics: Mapping[str, Any]) -> bool:
+    """Whether this is the short name of a number that is there by its step's or epoch's name too.
+
+    >>> import torch
+    >>> numbers = {"loss": torch.tensor(0.5), "other": torch.tensor(0.5)}
+    >>> _forks("loss", {**numbers, "loss_step": numbers["loss"]}), _forks("other", numbers)
+    (True, False)
+    """
+    head, loader, number = name.partition("/dataloader_idx_")
+    longer = (metrics.get(f"{head}_{end}{loader}{number}") for end in ("step", "epoch"))
+    value = metrics[name]
+    return any(isinstance(it, Tensor) and it.data_ptr() == value.data_ptr() for it in longer)
 
 
 def _none(optimizer: Optimizer) -> bool:

@@ -1,7 +1,7 @@
 // @ts-check
 // The board: what is behind all views of one dashboard. It keeps the numbers and the view, and decides what is drawn when.
 import { Answers } from "./answers.js";
-import { Cards, PANELS_TAB } from "./cards.js";
+import { Cards, PANELS_TAB, PERFORMANCE_TAB } from "./cards.js";
 import { Chart } from "./chart.js";
 import { Commands } from "./commands.js";
 import { mainLine, makeFrame, windowWidth } from "./frame.js";
@@ -9,8 +9,10 @@ import { HeatMap } from "./map.js";
 import { marksOf } from "./marks.js";
 import { Names } from "./names.js";
 import { Pace } from "./pace.js";
+import { refreshRate } from "./pacing.js";
 import { STATS } from "./bins.js";
 import { Incoming, PanelStore } from "./store.js";
+import { Traffic } from "./traffic.js";
 import { ViewState, atFirst, sendQuietly } from "./view.js";
 import { Whole } from "./whole.js";
 import { Gatherer } from "./windows.js";
@@ -47,6 +49,7 @@ const NO_STATUS = {
   instrument: null,
   items: [],
   eta_s: null,
+  writers: [],
 };
 
 /** Parts of the status that somebody who has asked for something waits for: they are shown at once. */
@@ -64,6 +67,7 @@ export class Board {
     this.drawn = 0;
     this.renewals = 0;
     this.answers = new Answers(model);
+    this.traffic = new Traffic();
     this.whole = new Whole(model);
     this.commands = new Commands(model, () => this.status);
     this.commands.listeners.add(() => this.onCommands());
@@ -72,6 +76,7 @@ export class Board {
       () => this.answers.give(),
     );
     /** @type {Status} */ this.status = { ...NO_STATUS, ...model.get("status") };
+    this.pace.keep(refreshRate(this.status.instrument));
     this.spec = /** @type {Spec} */ (model.get("spec"));
     this.view = new ViewState(model, this.spec);
     this.view.listeners.add(() => this.onView());
@@ -245,6 +250,7 @@ export class Board {
   takeStatus(status) {
     const former = this.status;
     this.status = { ...former, ...status };
+    this.pace.keep(refreshRate(this.status.instrument));
     this.commands.look();
     if (ANSWERING.some((key) => this.status[key] !== former[key])) this.onCommands();
   }
@@ -254,6 +260,7 @@ export class Board {
     if (content?.t === "answer") return this.commands.take(content);
     if (!["delta", "card", "card-gone"].includes(content?.t)) return;
     this.kernelGone = false;
+    this.traffic.saw(content, buffers, content.t === "delta");
     this.whole.saw(content.number, this.answers.got);
     if (content.t === "card") this.cards.take(content, buffers);
     else if (content.t === "card-gone") this.cards.drop(content.keys);
@@ -284,9 +291,14 @@ export class Board {
 
   // -- tabs
 
+  /** All tabs beside the panels; the last one is there from the beginning, so that the row never comes and goes. */
+  get tabs() {
+    return this.cards.tabsWith(this.status.instrument ? [PERFORMANCE_TAB] : []);
+  }
+
   /** The tab in sight. */
   get tab() {
-    return this.cards.tabs.includes(this.chosenTab) ? this.chosenTab : PANELS_TAB;
+    return this.tabs.includes(this.chosenTab) ? this.chosenTab : PANELS_TAB;
   }
 
   /** @param {string} tab */

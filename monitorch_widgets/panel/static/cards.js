@@ -12,8 +12,9 @@
  */
 
 export const PANELS_TAB = "Panels";
+export const PERFORMANCE_TAB = "Performance";
 /** In the order in which they stand; others come after them. */
-const TABS = ["Data", "Gallery", "Checks", "LR finder", "Run"];
+const TABS = ["Data", "Gallery", "Checks", "LR finder", "Run", PERFORMANCE_TAB];
 
 export class Cards {
   /** @param {any} state all cards as Python has them */
@@ -25,7 +26,12 @@ export class Cards {
 
   /** Tabs that have a card. */
   get tabs() {
-    const some = new Set([...this.all.values()].map(({ tab }) => tab));
+    return this.tabsWith([]);
+  }
+
+  /** The same, and those that are there without. @param {string[]} standing */
+  tabsWith(standing) {
+    const some = new Set([...standing, ...[...this.all.values()].map(({ tab }) => tab)]);
     return [...TABS.filter((tab) => some.has(tab)), ...[...some].filter((tab) => !TABS.includes(tab))];
   }
 

@@ -1,5 +1,5 @@
 // @ts-check
-// What is read beside the lenses' own settings: functions of one's own, which modules, how often, and at what cost.
+// What is read beside the lenses' own settings: functions of one's own, and which modules.
 import { h, setText } from "./dom.js";
 import { Field, chooser, drawerSection, forbid, noteIn, setOptions, smallButton, withButton } from "./fields.js";
 import { countText, counted } from "./format.js";
@@ -115,43 +115,4 @@ export class CollectBox {
     setText(this.shown, `only the ${countText(length)} in the list`);
     forbid(this.shown, length ? "" : "Nothing is chosen in the list", "Read only what is ticked in the list of modules");
   }
-}
-
-/** How often, and for how much. */
-export class PaceBox {
-  /** @param {Board} board */
-  constructor(board) {
-    const { commands } = board;
-    this.every = new Field("every", "text", (text, settled) => commands.send("every", { every: strideOf(text) }, settled), {
-      hint: "auto",
-      unit: "steps",
-      title: "How often lenses listen that have no stride of their own: auto, as the budget allows, or a number of steps",
-    });
-    this.budget = new Field(
-      "budget",
-      "number",
-      (percent, settled) => commands.send("budget", { max_overhead: percent / 100 }, settled),
-      { unit: "% of the time", min: "0", title: "What watching may add to the time that training takes, where every is auto" },
-    );
-    this.log = new Field("histograms every", "number", (steps, settled) => commands.send("log_every", { steps }, settled), {
-      unit: "steps",
-      step: "1",
-      min: "1",
-      title: "Histograms, and what else is heavy, are made at every n-th step",
-    });
-    this.element = drawerSection("How often", this.every.element, this.budget.element, this.log.element);
-  }
-
-  /** @param {Instrument} instrument */
-  update({ every, max_overhead: budget, log_every_n_steps: steps }) {
-    this.every.update(every);
-    this.budget.update(Number((100 * budget).toPrecision(6)));
-    this.log.update(steps);
-  }
-}
-
-/** @param {string} text */
-function strideOf(text) {
-  const word = text.trim();
-  return /^\d+$/.test(word) ? Number(word) : word || "auto";
 }

@@ -1,11 +1,12 @@
 // @ts-check
 // The drawer with the instrument: what is collected and how, to be changed while training goes on. It stays as it is, with
 // what is being typed, while the panels beside it come and go.
-import { CollectBox, PaceBox, WatchBox } from "./collecting.js";
+import { CollectBox, WatchBox } from "./collecting.js";
 import { h, icon } from "./dom.js";
-import { noteIn } from "./fields.js";
+import { drawerSection, noteIn } from "./fields.js";
 import { Lenses } from "./lenses.js";
 import { whyDeaf } from "./loop.js";
+import { PaceFields, RefreshField } from "./pacing.js";
 import { Rates } from "./rates.js";
 
 /** @typedef {import('./board.js').Board} Board */
@@ -33,10 +34,13 @@ export class Drawer {
     this.lenses = new Lenses(board);
     this.watch = new WatchBox(board);
     this.collect = new CollectBox(board);
-    this.pace = new PaceBox(board);
+    this.pace = new PaceFields(board);
+    this.refresh = new RefreshField(board);
     this.rates = new Rates(board);
     this.note = h("p", { class: "mw-note mw-deaf", hidden: true });
-    const parts = [this.lenses, this.watch, this.collect, this.pace, this.rates].map(({ element }) => element);
+    const often = drawerSection("How often", ...this.pace.elements, this.refresh.element);
+    const [lenses, watch, collect, rates] = [this.lenses, this.watch, this.collect, this.rates].map(({ element }) => element);
+    const parts = [lenses, watch, collect, often, rates];
     this.fields = /** @type {HTMLFieldSetElement} */ (h("fieldset", { class: "mw-drawer-fields" }, ...parts));
     this.box = this.makeBox(id);
     this.element = h("div", { class: "mw-drawer-layer" }, this.box);
@@ -100,7 +104,7 @@ export class Drawer {
     const why = whyDeaf(this.board);
     this.fields.disabled = Boolean(why);
     noteIn(this.note, why && `${why}: nothing can be changed here.`);
-    for (const part of [this.lenses, this.watch, this.collect, this.pace]) part.update(instrument);
+    for (const part of [this.lenses, this.watch, this.collect, this.pace, this.refresh]) part.update(instrument);
     this.rates.update(rates, instrument.nudges);
   }
 }

@@ -9,6 +9,7 @@ import { ACTS, ask } from "./loop.js";
 /** @type {Map<string, Act>} */
 const BY_KEY = new Map(Object.entries(ACTS).map(([act, { key }]) => [key.toLowerCase(), /** @type {Act} */ (act)]));
 const PRESSES = ["Enter", " "]; // what a button is pressed with
+const MOVES = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"]; // and a slider moved
 
 /** @param {Board} board @param {HTMLElement} root @param {() => void} help */
 export function listenToKeys(board, root, help) {
@@ -16,6 +17,7 @@ export function listenToKeys(board, root, help) {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
     if (takesKeys(target)) return;
+    if (MOVES.includes(event.key) && target.matches("input[type=range]")) return event.stopPropagation();
     if (PRESSES.includes(event.key) && target.closest("button, summary, input")) return event.stopPropagation();
     const act = BY_KEY.get(`${event.shiftKey ? "shift+" : ""}${event.key.toLowerCase()}`);
     if (!act && event.key !== "?") return;

@@ -4,7 +4,7 @@
 //
 // Where to get hold of things (data-testid, plus what else tells them apart):
 //   mw-root [data-drawn: drawings so far]      mw-strip, mw-state [data-state], mw-epoch, mw-step, mw-phase, mw-rate,
-//   mw-elapsed, mw-costs (opens mw-costs-box, with mw-cost-words), mw-headline
+//   mw-elapsed, mw-costs (opens mw-costs-box, with mw-cost-words and mw-costs-more), mw-headline
 //   mw-reach [data-reach], mw-pause (resumes too), mw-step-once, mw-further-steps (opens mw-step-item), mw-stop, mw-keys; each of
 //     these buttons says with aria-disabled whether it means something; mw-said [data-kind, data-faded]: what came of it
 //   mw-instrument (opens mw-drawer, mw-drawer-close), in it: mw-lens [data-name] with mw-lens-head, mw-lens-remove and
@@ -26,6 +26,8 @@
 //   Data: mw-tensors, mw-tensor-group, mw-tensor [data-key, aria-pressed], mw-tensor-search, mw-histogram-every (a field),
 //     mw-tensor-title, mw-tensor-facts, mw-histogram, mw-histogram-map
 //   Gallery: mw-picture, mw-picture-older|newer|slider|save, mw-picture-step, mw-picture-caption
+//   Performance: mw-perf [data-part=cost|often|page|writers, or the key of a card that is still to come], in them mw-perf-figure,
+//     mw-perf-bar [data-over], mw-page-facts, mw-field [data-name], mw-writer [data-name] with mw-writer-waiting
 //   LR finder: mw-lr-figure (a slider: arrow keys), mw-lr-value, mw-lr-back; its button is mw-card-act [data-action=apply]
 //   mw-eta, mw-strip-item [data-name]: time left, and metrics that stand in the strip
 //   in each chart bqplot's `.mw-mark-<mark> .curve[data-name]` with the path `.line` or, for bands, `.area`; marks are

@@ -2,7 +2,8 @@
 // When to draw: in the next frame when a person asked for it; new data wait until the last drawing is long enough ago.
 // A hidden page has no frames, so nothing is drawn there, and what came meanwhile is drawn once when it is seen again.
 
-const EVERY_MS = 90; // from one drawing of new data to the next, at least
+const USUAL_MS = 90; // from one drawing of new data to the next, at least, at ten updates a second
+const LONGEST_MS = 450; // the same where updates are rare: what comes out of turn is not kept waiting
 const PAUSE_SHARE = 1; // and so many times what the last one cost, painting included, is left free between them
 
 export class Pace {
@@ -14,6 +15,12 @@ export class Pace {
     this.timer = 0;
     this.urgent = false;
     this.notBefore = 0;
+    this.every_ms = USUAL_MS;
+  }
+
+  /** @param {number} rate updates a second that are asked for */
+  keep(rate) {
+    this.every_ms = Math.min((10 * USUAL_MS) / rate, LONGEST_MS);
   }
 
   /** @param {boolean} urgent */
@@ -37,7 +44,7 @@ export class Pace {
       this.draw(urgent);
       requestAnimationFrame(() => {
         const now = performance.now(); // by now it is painted
-        this.notBefore = Math.max(began + EVERY_MS, now + PAUSE_SHARE * (now - began));
+        this.notBefore = Math.max(began + this.every_ms, now + PAUSE_SHARE * (now - began));
         this.painted();
       });
     });

@@ -1,8 +1,9 @@
 // @ts-check
 // What lies behind the tabs: the cards of one tab at a time, each drawn by the view for its kind.
-import { PANELS_TAB } from "./cards.js";
+import { PANELS_TAB, PERFORMANCE_TAB } from "./cards.js";
 import { Gallery } from "./gallery.js";
 import { LrCurve } from "./lrcurve.js";
+import { PerformancePane } from "./performancepane.js";
 import { Report } from "./report.js";
 import { Tensors } from "./tensors.js";
 import { h } from "./dom.js";
@@ -25,6 +26,7 @@ export class Panes {
     this.board = board;
     /** @type {Map<string, {view: CardView, kind: string, version: number}>} */ this.views = new Map();
     this.tensors = new Tensors(board);
+    this.performance = new PerformancePane(board);
     this.grid = h("div", { class: "mw-cards" });
     this.element = h("div", { id, class: "mw-pane", role: "tabpanel", "data-testid": "mw-pane", hidden: true }, this.tensors.element, this.grid);
   }
@@ -36,20 +38,23 @@ export class Panes {
     this.element.dataset.tab = tab;
     this.element.ariaLabel = tab;
     this.forget();
+    if (tab !== PERFORMANCE_TAB) this.performance.rest();
     if (this.element.hidden) return;
     const here = cards.inTab(tab);
     const tensors = here.filter(({ kind }) => kind === HISTOGRAM);
     const others = here.filter(({ kind }) => kind !== HISTOGRAM && kind in VIEWS);
     this.tensors.element.hidden = !tensors.length;
-    this.grid.hidden = !others.length;
+    this.grid.hidden = !others.length && tab !== PERFORMANCE_TAB;
     if (tensors.length) this.tensors.draw(tensors);
     this.arrange(others);
     for (const card of others) this.drawCard(card);
+    if (tab === PERFORMANCE_TAB) this.performance.draw();
   }
 
   /** @param {Card[]} cards */
   arrange(cards) {
-    const elements = cards.map((card) => this.viewOf(card).view.element);
+    const own = new Map(cards.map((card) => [card.key, this.viewOf(card).view.element]));
+    const elements = this.board.tab === PERFORMANCE_TAB ? this.performance.arranged(own) : [...own.values()];
     const same = elements.length === this.grid.childElementCount && elements.every((element, i) => this.grid.children[i] === element);
     if (!same) this.grid.replaceChildren(...elements);
   }
@@ -81,6 +86,7 @@ export class Panes {
   look() {
     if (this.element.hidden) return;
     this.tensors.look();
+    if (this.board.tab === PERFORMANCE_TAB) this.performance.look();
     for (const { view } of this.views.values()) if ("acts" in view) view.acts.look();
   }
 
@@ -94,6 +100,7 @@ export class Panes {
 
   closeAll() {
     this.tensors.close();
+    this.performance.rest();
     for (const key of [...this.views.keys()]) this.close(key);
   }
 }

@@ -65,7 +65,9 @@ export class Report {
     const [first, last] = [curve.x[0], curve.x[curve.x.length - 1]];
     const x = { min: first, max: last > first ? last : first + 1, label: curve.x_label ?? "step", whole: true };
     this.curve.frame(x, { ...extent, label: curve.y_label ?? "", log: curve.log });
-    this.curve.marks.replaceChildren(svg("path", { class: "mw-curve", d: linePoints(this.curve, curve.x, y) }));
+    const alone = some.length === 1 ? y.indexOf(some[0]) : -1; // no line to be seen yet
+    const dot = alone < 0 ? [] : [svg("circle", { class: "mw-fig-dot", cx: this.curve.px(curve.x[alone]), cy: this.curve.py(some[0]), r: 3.5 })];
+    this.curve.marks.replaceChildren(svg("path", { class: "mw-curve", d: linePoints(this.curve, curve.x, y) }), ...dot);
   }
 
   /** @param {number} x @param {number} px @param {number} py */

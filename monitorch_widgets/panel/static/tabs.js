@@ -1,5 +1,5 @@
 // @ts-check
-// The row of tabs below the strip: the panels, and each kind of cards that there is one of.
+// The row of tabs below the strip: the panels, each kind of cards that there is one of, and how the run performs.
 import { PANELS_TAB } from "./cards.js";
 import { h, setText } from "./dom.js";
 import { counted } from "./format.js";
@@ -24,7 +24,7 @@ export class Tabs {
 
   update() {
     const { cards, tab: now } = this.board;
-    const tabs = cards.tabs.length ? [PANELS_TAB, ...cards.tabs] : [];
+    const tabs = this.board.tabs.length ? [PANELS_TAB, ...this.board.tabs] : [];
     this.element.hidden = !tabs.length;
     if (tabs.join("\n") !== this.shape) this.build(tabs);
     for (const [tab, { button, count, dot }] of this.buttons) {

@@ -41,7 +41,8 @@ export class Tensors {
       min: "1",
     });
     this.every.element.dataset.testid = "mw-histogram-every";
-    this.strideBox = /** @type {HTMLFieldSetElement} */ (h("fieldset", { class: "mw-stride-box" }, this.every.element));
+    this.own = h("p", { class: "mw-note", "data-testid": "mw-histogram-own" });
+    this.strideBox = /** @type {HTMLFieldSetElement} */ (h("fieldset", { class: "mw-stride-box" }, this.every.element, this.own));
     this.histogram = new Histogram(() => {
       this.stale = true;
       board.kick(true);
@@ -57,7 +58,7 @@ export class Tensors {
     const chosen = this.chosenOf(cards);
     for (const card of cards) this.updateRow(card, card === chosen);
     for (const [group, flag] of this.flags) flagBad(flag, cards.filter(({ content }) => content.group === group));
-    this.look();
+    this.look(chosen.content.own_every);
     if (!this.stale && chosen.key === this.drawnKey && chosen.version === this.drawnVersion) return;
     if (chosen.key !== this.drawnKey) this.board.tellLook(chosen.key);
     [this.stale, this.drawnKey, this.drawnVersion] = [false, chosen.key, chosen.version];
@@ -69,8 +70,12 @@ export class Tensors {
     return cards.find(({ key }) => key === this.board.tensor) ?? cards[0];
   }
 
-  look() {
+  /** @param {number | "auto"} [own] stride that the lens of the chosen one has been given */
+  look(own) {
     const why = whyDeaf(this.board);
+    this.every.element.hidden = own !== undefined;
+    this.own.hidden = own === undefined;
+    if (own !== undefined) setText(this.own, ownText(own));
     this.strideBox.disabled = Boolean(why);
     this.strideBox.title = why || "Histograms, and what else is heavy, are made at every n-th step";
     const steps = this.board.status.instrument?.log_every_n_steps;
@@ -175,4 +180,9 @@ function flagBad(flag, cards) {
   flag.hidden = !bad;
   setText(flag, `${bad} bad`);
   flag.title = `${counted(bad, "tensor")} with NaN or infinity`;
+}
+
+/** @param {number | "auto"} own */
+function ownText(own) {
+  return own === "auto" ? "histograms as often as the budget allows" : `histograms every ${own} steps, as their lens says`;
 }

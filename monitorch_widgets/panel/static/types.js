@@ -53,9 +53,11 @@
  *   epoch_marks: [number, number][], faults: Fault[], events: TrainingEvent[], stages: Record<string, string>,
  *   memory_bytes: Record<string, number>, unwatched: ModuleInfo[], overhead: Overhead | null, asked: string,
  *   reach: string, learning_rates: LearningRate[], instrument: Instrument | null, items: [string, string][],
- *   eta_s: number | null,
+ *   eta_s: number | null, writers: Writer[],
  * }} Status
  */
+
+/** What writes the run down. @typedef {{name: string, waiting: number | null, max_queue: number, flush_secs: number}} Writer */
 
 /** @typedef {{optimizer: number, kind: string, group: number, value: number}} LearningRate */
 
@@ -73,7 +75,7 @@
  * What is collected, and how.
  * @typedef {{
  *   lenses: LensInfo[], offered: LensInfo[], expressions: string[], types: string[], collected: string[] | null,
- *   depth: number, every: number | string, max_overhead: number, log_every_n_steps: number, text: boolean,
+ *   depth: number, every: number | string, max_overhead: number, log_every_n_steps: number, refresh_rate?: number, text: boolean,
  *   nudges: boolean,
  * }} Instrument
  */
