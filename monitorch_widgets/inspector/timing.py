@@ -102,7 +102,7 @@ class Timing:
         rows = [[words[name], 1000 * each[name], 100 * shares[name]] for name in each]
         content = {
             "words": f"A step takes {_ms(whole_s)}; {100 * shares[slow]:.0f} % of it: {words[slow]}.",
-            "facts": [*self._facts(whole_s)],
+            "facts": self._facts(),
             "bars": {
                 "labels": list(each),
                 "values": [1000 * took_s for took_s in each.values()],
@@ -113,10 +113,9 @@ class Timing:
         }
         self._cards.put(Card("timing", "Performance", "report", "Time of a step", content))
 
-    def _facts(self, whole_s: float) -> list[list[str]]:
-        facts = [["steps per second", f"{1 / whole_s:.3g}"]]
-        if self.parts.forwards > 1:
-            facts.append(["forward passes per step", f"{self.parts.forwards:.3g}"])
+    def _facts(self) -> list[list[str]]:
+        passes = self.parts.forwards
+        facts = [["forward passes per step", f"{passes:.3g}"]] if passes > 1 else []
         return facts + _costs(self._schedule.overhead)
 
     def _show_memory(self) -> None:

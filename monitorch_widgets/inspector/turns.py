@@ -10,6 +10,7 @@ from monitorch_widgets.preprocessor import Ear
 
 _MEMORY = 32  # steps after which an optimizer that made none is forgotten
 _LONGEST = 8  # steps in a row at most; an optimizer that steps more rarely is read when it happens to
+_EVER = 1 << 62  # steps
 _KEPT = 9  # newest times that it began to listen, from which is told how often it does
 
 
@@ -73,8 +74,15 @@ class Turn:
         """
         return (step - self.first) % self.every == 0 if self.fixed else step >= self.next
 
+    @property
+    def always(self) -> bool:
+        """Whether it has begun to listen to each step, and nobody has to look at it until it gets another stride."""
+        return self.fixed and self.every == 1 and bool(self.begun)
+
     def until(self, cycle: int) -> int:
         """The step at which it ceases; pairs are not torn when its stride changes."""
+        if self.always:
+            return _EVER
         return self.begun[-1] + self.length(cycle) if self.begun else self.first
 
     def begin(self, step: int) -> None:
@@ -104,6 +112,8 @@ class Turn:
         """First step after this one at which it may begin or cease; one that waits looks again in `wait` steps."""
         until = self.until(cycle)
         if step < until:
+            if self.always:
+                return until
             return min(until, self.next) if self.next > step else until
         if self.fixed:
             return self._after(step, step + 1)
