@@ -138,6 +138,7 @@ STAGES: dict[str, Callable[[], Count]] = {
 
 def main(names: list[str]) -> int:
     RESULTS.mkdir(exist_ok=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a background job ignores, all it starts would too
     total, lines = Count(), []
     for name in names:
         print(f"\n===== {name} =====", flush=True)

@@ -78,7 +78,8 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
     """Attaches to a model, reads it batch by batch, and shows it while it trains.
 
     Nothing in the training loop changes: steps are found by themselves. As the last value of a cell the inspector
-    shows its dashboard; :meth:`show` shows it again in any other cell.
+    shows its dashboard; :meth:`show` shows it again in any other cell. Keep it in a variable: one that nobody holds is
+    gone, and watches no more.
 
     Parameters
     ----------

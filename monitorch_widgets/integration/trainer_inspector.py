@@ -11,7 +11,16 @@ from torch import nn
 from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, unknown_name
 from monitorch_widgets.inspector import PyTorchInspector
 
-_KEPT = ("depth", "module_name_prefix", "master_rank", "max_overhead", "strict", "control", "log_every_n_steps")
+_KEPT = (
+    "depth",
+    "module_name_prefix",
+    "master_rank",
+    "max_overhead",
+    "strict",
+    "control",
+    "log_every_n_steps",
+    "refresh_rate",
+)
 _OWN = ("lenses", "module")  # the module is that of the Trainer
 
 
