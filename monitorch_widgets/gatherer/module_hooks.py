@@ -257,7 +257,7 @@ class _OutputHook:
         if listeners is None:
             return
         hooks, module = listeners.hook.owner(), listeners.module()
-        if hooks is None or module is None or not hooks.listening:
+        if hooks is None or module is None or not hooks.listening or torch._C._functorch.is_legacy_batchedtensor(grad):
             return
         grad = grad.detach()
         hooks.passes.backward_runs()

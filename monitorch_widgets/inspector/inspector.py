@@ -42,7 +42,7 @@ from .controls import Controls
 from .events import Events, ended_by
 from .faults import Faults
 from .instrument import Changes
-from .journaling import Journaling
+from .journaling import Journaling, note_writing
 from .learning_rates import LearningRates
 from .logs import Logs
 from .loop import TrainingLoop
@@ -264,6 +264,8 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
             self._attachment.begin(module)
             self._declare()
             note_attached(self)
+            if self.journal is not None:
+                note_writing(self)
             if rank() != self.master_rank:  # torch.distributed may have begun since
                 self.journal = self._arrivals.journal = None
             self._rates.clear()
@@ -412,6 +414,7 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
         self._clock.forget_seconds(before=oldest)
         self._schedule.meter.note_history(perf_counter() - began, self.state.buffer.finished_s - finished_s)
         if self.journal is not None:
+            note_writing(self)
             self._journaling.settle(self.journal)
         if self._history.columns != self._columns_shown:
             self._show_layout()

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import warnings
+import weakref
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import takewhile
-from typing import Any
+from multiprocessing import util as processes
+from typing import TYPE_CHECKING, Any
 
 from monitorch_widgets.errors import JournalFault
 from monitorch_widgets.history import EpochFigures, History, Journal
@@ -14,7 +20,12 @@ from monitorch_widgets.values import Event
 from .clock import Clock
 from .events import Events
 
+if TYPE_CHECKING:
+    from .inspector import PyTorchInspector
+
 _PATIENCE_S = 10.0  # for a disk that is slow
+_writing: weakref.WeakKeyDictionary[PyTorchInspector, int] = weakref.WeakKeyDictionary()  # and in which process
+_minded: set[int] = set()  # processes whose end is minded
 
 
 class Journaling:
@@ -104,6 +115,33 @@ class Journaling:
                 JournalFault,
                 stacklevel=3,
             )
+
+
+def note_writing(inspector: PyTorchInspector) -> None:
+    """Let what an inspector with a journal has read be written when Python ends, or a process of multiprocessing."""
+    process = os.getpid()
+    if _writing.get(inspector) == process:
+        return
+    _writing[inspector] = process
+    if inspector.journal is not None:
+        inspector.journal.bring = partial(_bring, weakref.ref(inspector))
+    if process not in _minded:
+        _minded.add(process)
+        processes.Finalize(None, _finish_all, exitpriority=100)  # such a process leaves without atexit
+
+
+def _bring(known: weakref.ref[PyTorchInspector]) -> None:
+    inspector = known()
+    if inspector is not None and inspector.state.attached and not inspector._control.is_elsewhere:
+        inspector._settle()
+
+
+@atexit.register
+def _finish_all() -> None:
+    for inspector, process in list(_writing.items()):
+        if process == os.getpid():
+            with suppress(Exception):
+                inspector._journaling.finish(inspector.journal)
 
 
 def _plain(figures: EpochFigures) -> list[Any]:

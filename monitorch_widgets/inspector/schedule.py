@@ -201,6 +201,8 @@ class Schedule:
         """Listen to a step with the lenses whose turn it is."""
         self._in_evaluation = False
         if self._hushed or not self._state.is_active:
+            for turn in self._listening:
+                turn.cease(step, self._cycle.steps)
             self._next, self._listening = step + LARGEST, []
             self._state.hooks.listen()
             return

@@ -41,6 +41,8 @@ class Turn:
         The smallest stride that it may be given.
     begun : deque of int
         The newest steps at which it began.
+    ceased : bool
+        Whether it was made to cease since.
     """
 
     lens: AbstractLens
@@ -51,6 +53,7 @@ class Turn:
     next: int = 0
     least: int = 1
     begun: deque[int] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    ceased: bool = False
 
     def length(self, cycle: int) -> int:
         """Steps in a row that it listens to each time, with optimizers that take turns in `cycle` steps."""
@@ -77,7 +80,7 @@ class Turn:
     @property
     def always(self) -> bool:
         """Whether it has begun to listen to each step, and nobody has to look at it until it gets another stride."""
-        return self.fixed and self.every == 1 and bool(self.begun)
+        return self.fixed and self.every == 1 and bool(self.begun) and not self.ceased
 
     def until(self, cycle: int) -> int:
         """The step at which it ceases; pairs are not torn when its stride changes."""
@@ -98,6 +101,13 @@ class Turn:
         """
         self.next = self._after(step, step + 1)
         self.begun.append(step)
+        self.ceased = False
+
+    def cease(self, step: int, cycle: int) -> None:
+        """Listen no more, as of a step."""
+        if self.always:
+            self.begun.append(step - self.length(cycle))
+            self.ceased = True
 
     def _after(self, begun: int, step: int) -> int:
         """The step at which it is to begin next, after it began at one, and not before another."""

@@ -96,9 +96,9 @@ def count_output(output: Tensor, eps: float, *, channel_last: bool = False) -> C
     where torch computes them.
     """
     values = plain(output)
-    if values.dim() < 2 or not values.numel() or not walk.walks((values,)):
-        return count_active(values, eps, batch=True, channel_last=channel_last, check=sample_norms(output))
     channel = values.dim() - 1 if channel_last else 1
+    if values.dim() < 2 or not values.numel() or not walk.counts(values, channel):
+        return count_active(values, eps, batch=True, channel_last=channel_last, check=sample_norms(output))
     counts, norms = walk.look_at(values, channel, rounded_down(eps, values.dtype))
     note_norms(output, norms)
     return Counted(counts, norms, values.numel() // values.shape[channel])
@@ -121,7 +121,7 @@ def _elsewhere(values: Tensor, eps: float, channel: int, checked: bool) -> tuple
 
 
 def _on_cpu(values: Tensor, eps: float, channel: int, checked: bool) -> tuple[Tensor, Tensor]:
-    if walk.walks((values,)):
+    if walk.counts(values, channel):
         counts = walk.count_channels(values, channel, rounded_down(eps, values.dtype))
         return counts, counts if checked else _NOTHING
     if values.numel() > _PIECE and values.shape[0] > 1:
@@ -201,15 +201,15 @@ class _Bench:
         marks = self._room(size, dtype).as_strided(shape, strides)
         rows = (shape[0], size // shape[0]) if size >= 2 * shape[0] else (1, size)
         checkable = rows[1] > 1 and (dtype is not values.dtype or strides == values.stride())
-        zeros = torch.zeros(rows[1], dtype=dtype) if checkable else None
+        zeros = torch.zeros(rows[1], dtype=dtype, device="cpu") if checkable else None
         fine = tuple(shape) == rows and strides == (rows[1], 1)
         return _Layout(marks, _one(dtype, values.device).expand(shape), zeros, None if fine else rows)
 
     def _room(self, size: int, dtype: torch.dtype) -> Tensor:
         if size > _PIECE:
-            return torch.empty(size, dtype=dtype)
+            return torch.empty(size, dtype=dtype, device="cpu")
         if dtype not in self._memory:
-            self._memory[dtype] = torch.empty(_PIECE, dtype=dtype)
+            self._memory[dtype] = torch.empty(_PIECE, dtype=dtype, device="cpu")
         return self._memory[dtype]
 
 

@@ -37,7 +37,7 @@ class Room:
     def __init__(self, shapes: Sequence[torch.Size], dtype: torch.dtype) -> None:
         sizes = [shape.numel() for shape in shapes]
         padded = [_padded(size) for size in sizes]
-        self.flat = torch.zeros(sum(padded), dtype=dtype)
+        self.flat = torch.zeros(sum(padded), dtype=dtype, device="cpu")
         parts = torch.split(self.flat, padded)
         self.views = [part[:size].view(shape) for part, size, shape in zip(parts, sizes, shapes, strict=True)]
         self._starts = np.cumsum([0, *padded[:-1]]) // _ROW

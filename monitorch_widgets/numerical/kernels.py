@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int64, njit, types, void
+from numba import config, float32, float64, int64, njit, types, void
 from numba.extending import intrinsic
 
 _INTS, _FLOATS, _TABLE = int64[::1], float32[::1], float32[:, ::1]
+compiled = not vars(config)["DISABLE_JIT"]
 _FREELY = {"reassoc", "contract", "nsz"}
 
 
@@ -37,7 +38,7 @@ def _compiled(*arguments: Any) -> Any:
     def compiled(function: Any) -> Any:
         try:
             return make(cache=True)(function)
-        except RuntimeError:  # no place to keep it
+        except Exception:  # no place to keep it, or what is kept there can't be read
             return make()(function)
 
     return compiled

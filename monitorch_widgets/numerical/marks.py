@@ -114,7 +114,7 @@ class _Batch:
 
     def __init__(self, shapes: Sequence[torch.Size]) -> None:
         sizes = [shape.numel() for shape in shapes]
-        self._values = torch.empty(sum(sizes))
+        self._values = torch.empty(sum(sizes), device="cpu")
         self._marks = torch.empty_like(self._values)
         parts = torch.split(self._values, sizes)
         self.views = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]

@@ -22,16 +22,20 @@ from monitorch_widgets.errors import MonitorchWarning
 
 Ints = npt.NDArray[np.int64]
 _KINDS = (Tensor, nn.Parameter)  # what is derived from them may keep its values elsewhere
+_MANY = 1 << 22
 _LOWEST = 1 << 32  # below it lies hardly any memory, but the places of tensors whose memory was given back do
 
 
 @lru_cache(maxsize=1)
 def _kernels() -> Any:
     """The compiled loops, or None; the first call takes a second or so, and some more where none are kept on disk."""
-    if importlib.util.find_spec("numba") is None:
-        return None
     try:
+        if importlib.util.find_spec("numba") is None:
+            return None
         from . import kernels
+
+        if not kernels.compiled:  # as NUMBA_DISABLE_JIT asks for
+            return None
     except Exception as error:  # e.g. one that was made for another numpy
         warnings.warn(
             f"numba is installed, but its loops can't be used here: {type(error).__name__}: {error}. Watching goes on "
@@ -60,8 +64,13 @@ def walks(tensors: Sequence[Tensor]) -> bool:
 
 
 def _fits(tensor: Tensor) -> bool:
-    kind = type(tensor) in _KINDS and tensor.dtype is torch.float32
-    return kind and tensor.is_cpu and tensor.is_contiguous()
+    kind = type(tensor) in _KINDS and tensor.dtype is torch.float32 and tensor.layout is torch.strided
+    return kind and tensor.is_cpu and tensor.is_contiguous() and not tensor.is_neg()
+
+
+def counts(values: Tensor, channel: int) -> bool:
+    """Whether the loops can count in these values: they do so in float32, which ends at some millions of ones."""
+    return walks((values,)) and values.shape[:channel].numel() < _MANY
 
 
 def norms_of(tensors: Sequence[Tensor]) -> Tensor:
@@ -117,7 +126,7 @@ def _addresses(tensors: Sequence[Tensor]) -> Ints:
     found = [tensor.data_ptr() for tensor in tensors]
     if min(found, default=_LOWEST) < _LOWEST:
         for tensor in tensors:
-            if tensor.numel() and tensor.untyped_storage().nbytes() < tensor.nbytes:
+            if tensor.numel() and (not tensor.data_ptr() or tensor.untyped_storage().nbytes() < tensor.nbytes):
                 raise RuntimeError("expected a tensor with values; its memory was given back, so it can't be read")
     return np.array(found, np.int64)
 

@@ -294,3 +294,29 @@ def test_what_the_cheap_do_not_need_goes_to_the_dear() -> None:
 @pytest.mark.parametrize("allowed_s", [0.0, -1.0, 1e-12])
 def test_with_nothing_to_spend_lenses_listen_hardly_ever(allowed_s: float) -> None:
     assert min(strides([1.0, 2.0], allowed_s)) >= 1 << 16
+
+
+def test_nothing_is_compared_across_an_epoch_that_is_not_read() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    inspector = PyTorchInspector(
+        [ParameterGradientGeometry(parameters="weight", compute_correlation=True)],
+        module=model,
+        visualizer="dummy",
+        every=1,
+        is_active_fn=2,
+        strict=True,
+    )
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(4):
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(torch.randn(5, 3)).square().mean().backward()
+            optimizer.step()
+        inspector.tick_epoch()
+    series = inspector.history["Weight Gradient Correlation"]
+    found = dict(zip(series.steps.tolist(), series.values[:, 0].tolist(), strict=True))
+    norms = inspector.history["Weight Gradient Norm"].steps.tolist()
+    firsts = [step for step in norms if step - 1 not in norms]
+    assert len(firsts) == 2 and all(math.isnan(found.get(step, math.nan)) for step in firsts)
+    assert sum(not math.isnan(value) for value in found.values()) == len(norms) - 2

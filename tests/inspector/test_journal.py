@@ -505,3 +505,49 @@ def test_B03_the_page_about_journals_runs_as_it_stands(
     exec(page.split("```python\n")[1].split("```")[0], names)
     assert len(names["norms"].values) == 100
     assert "Output Norm" in capsys.readouterr().out
+
+
+PROGRAM = """
+import sys, torch
+from monitorch_widgets import Journal, PyTorchInspector
+model = torch.nn.Linear(3, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+def train():
+    journal = Journal(sys.argv[1], max_queue=10**6)
+    inspector = PyTorchInspector(module=model, every=1, visualizer="dummy", journal=journal)
+    for _ in range(50):
+        optimizer.zero_grad(); model(torch.ones(4, 3)).square().mean().backward(); optimizer.step()
+    inspector.tick_epoch()
+    return inspector
+"""
+LEAVES = {
+    "plain": "inspector = train()",
+    "error": "inspector = train(); 1 / 0",
+    "exit": "inspector = train(); sys.exit(3)",
+    "child": """
+import multiprocessing
+def work():
+    global inspector
+    inspector = train()
+child = multiprocessing.get_context("fork").Process(target=work); child.start(); child.join()
+""",
+}
+
+
+@pytest.mark.parametrize("end", LEAVES.values(), ids=LEAVES)
+def test_B03_what_was_read_is_written_when_python_ends(end: str, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", PROGRAM + end, str(tmp_path)], timeout=120, capture_output=True)
+    found = Journal.read(tmp_path)
+    assert found["Output Norm"].steps.tolist() == list(range(50)) and [epoch for epoch, _ in found.epoch_marks] == [1]
+
+
+def test_B03_flush_writes_what_has_only_just_been_read(tmp_path: Path) -> None:
+    model = nn.Linear(3, 1)
+    inspector = PyTorchInspector(module=model, every=1, visualizer="dummy", strict=True, journal=tmp_path)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for _ in range(5):
+        model(torch.ones(4, 3)).square().mean().backward()
+        optimizer.step()
+    assert inspector.journal is not None and inspector.journal.flush()
+    assert Journal.read(tmp_path)["Output Norm"].steps.tolist() == list(range(5))
+    inspector.detach()

@@ -106,6 +106,7 @@ OTHERS = {
     "expanded": torch.ones(1).expand(4),
     "channels last": torch.ones(2, 3, 4, 4).to(memory_format=torch.channels_last),
     "sparse": torch.eye(3).to_sparse(),
+    "negated": torch._neg_view(torch.ones(3)),
     "elsewhere": torch.ones(3, device="meta"),
 }
 
@@ -113,6 +114,37 @@ OTHERS = {
 @pytest.mark.parametrize("tensor", OTHERS.values(), ids=OTHERS)
 def test_others_are_left_to_torch(tensor: Tensor) -> None:
     assert not walk.walks([torch.ones(2), tensor])
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning")  # torch's own
+def test_a_compressed_sparse_tensor_is_left_to_torch() -> None:
+    assert not walk.walks([torch.eye(3).to_sparse_csr()]) and not walk.walks([torch.ones(3).to_mkldnn()])
+
+
+def test_more_ones_than_float32_counts_are_left_to_torch() -> None:
+    assert walk.counts(torch.ones(8, 2), 1) and not walk.counts(torch.ones(1, 1).expand(1 << 22, 1).contiguous(), 1)
+
+
+def test_a_default_device_elsewhere_changes_nothing() -> None:
+    program = (
+        "import torch; from tests.numerical.test_walk import run_on_cpu; torch.set_default_device('meta'); run_on_cpu()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def run_on_cpu() -> None:
+    """Some steps on the CPU, whatever device is the default."""
+    cpu = torch.device("cpu")
+    model = nn.Sequential(
+        nn.Linear(3, 4, device=cpu), nn.ReLU(), nn.Linear(4, 4, device=cpu), nn.Linear(4, 1, device=cpu)
+    )
+    inspector = PyTorchInspector(module=model, visualizer="dummy", every=1, strict=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for _ in range(3):
+        model(torch.ones(4, 3, device=cpu)).square().mean().backward()
+        optimizer.step()
+    assert inspector.history["Weight Gradient Correlation"].rows == 3
+    inspector.detach()
 
 
 def test_inside_a_transform_torch_computes() -> None:
@@ -139,6 +171,15 @@ def test_tensors_go_on_by_themselves_where_one_is_of_another_kind() -> None:
     together.measure(["a", "b"], tensors)
     rows = together.measure(["a", "b"], [tensors[0], tensors[1].t().contiguous().t()])
     assert rows[:, 1].tolist() == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize("without", ["sys.modules['numba'] = None", "os.environ['NUMBA_DISABLE_JIT'] = '1'"])
+def test_without_compiled_loops_torch_computes(without: str) -> None:
+    program = (
+        f"import os, sys, torch; {without}\n"
+        "from monitorch_widgets.numerical import walk; assert not walk.walks([torch.ones(2)])"
+    )
+    subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", program], check=True, timeout=120)
 
 
 def test_a_numba_that_does_not_work_is_told_of_once(monkeypatch: pytest.MonkeyPatch, fresh: None) -> None:

@@ -65,6 +65,7 @@ class Journal:
         self._place.prepare()
         self._begin()
         self._used = False
+        self.bring: Callable[[], None] = _nothing  # what is read, and not here yet
         weakref.finalize(self, self._writer.end).atexit = False  # the thread's own end comes later
 
     def _begin(self) -> None:
@@ -139,7 +140,8 @@ class Journal:
         return f"written to {self.path}"
 
     def flush(self, timeout_s: float = _FLUSH_S) -> bool:
-        """Write what waits, and wait for it; whether all of it was written in time."""
+        """Write all that was read so far, and wait for it; whether all of it was written in time."""
+        self.bring()
         self._mind_fork()
         return self._writer.flush(timeout_s)
 
@@ -200,6 +202,10 @@ class Journal:
         if self._writer.forked:
             self._writer.begin_anew()
             self._begin()
+
+
+def _nothing() -> None:
+    """Where no inspector reads."""
 
 
 def _copied(save_dir: str, max_queue: int, flush_secs: float) -> Journal:
