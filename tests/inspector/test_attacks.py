@@ -101,3 +101,13 @@ def test_a_scripted_model_is_refused_and_the_one_before_stays() -> None:
 def test_a_number_is_no_list_of_names(argument: str) -> None:
     with pytest.raises(ArgumentTypeError, match=f"expected {argument} .*received 3"):
         ParameterGradientGeometry(**{argument: 3})
+
+
+def test_a_batched_backward_pass_is_left_alone() -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), torch.randn(3)
+    expected = torch.autograd.functional.jacobian(model, x)
+    inspector = PyTorchInspector(module=model, visualizer="dummy", every=1, strict=True)
+    found = torch.autograd.functional.jacobian(model, x, vectorize=True)
+    inspector.detach()
+    torch.testing.assert_close(found, expected)
