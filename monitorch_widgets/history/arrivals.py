@@ -12,6 +12,7 @@ from monitorch_widgets.preprocessor.deferred import Ready
 
 from .history import History
 from .journal import Journal
+from .series import Series
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -83,14 +84,19 @@ class Arrivals:
             names, values, steps = [names[i] for i in order.tolist()], values[order], steps[order]
         came, places = np.unique(steps, return_inverse=True)
         seconds = np.array([second_of(step) for step in came.tolist()])[places]
-        series = self._history.declare(tag)
+        series = self._declared(tag)
         if self.journal is not None:
-            if self.journal.width(tag) != series.width:
-                self.journal.declare(tag, series.modules)
             self.journal.take(tag, names, steps, seconds, values, len(came))
         series.record_readings(names, steps, seconds, values)
         found: list[int] = came.tolist()
         return found
+
+    def _declared(self, tag: str) -> Series:
+        """The series of a tag, whose columns the journal has too."""
+        series = self._history.declare(tag)
+        if self.journal is not None and self.journal.width(tag) != series.width:
+            self.journal.declare(tag, series.modules)
+        return series
 
     def _write_down(
         self,
@@ -100,9 +106,7 @@ class Arrivals:
         second_of: Callable[[int], float],
     ) -> None:
         """Bring results to the journal."""
-        series = self._history.declare(tag)
-        if journal.width(tag) != series.width:
-            journal.declare(tag, series.modules)
+        self._declared(tag)
         ordered = sorted(found.items())
         steps = np.array([step for (step, _), _ in ordered], np.int64)
         seconds = np.array([second_of(step) for step in steps.tolist()])

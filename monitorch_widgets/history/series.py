@@ -13,6 +13,7 @@ from monitorch_widgets.values import Reading
 
 from .bins import Bins
 from .folded import UNIT, Folded
+from .frames import frame_of
 from .points import Floats, Ints
 from .ring import Ring, Rows
 
@@ -156,11 +157,7 @@ class Series:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("to_pandas() needs pandas; install it with: pip install pandas") from error
-        return pd.DataFrame(self.values, index=pd.Index(self.steps, name="step"), columns=self.modules)
+        return frame_of(self.values, self.steps, self.modules)
 
     def newest(self, since: int = 0) -> Rows:
         """Rows at full detail from absolute row number `since` on, or from the oldest that is left."""

@@ -264,8 +264,7 @@ class PyTorchInspector(Loops, Pushes, Controls, Logs, RunFacts, Media, Checks):
             self._attachment.begin(module)
             self._declare()
             note_attached(self)
-            if self.journal is not None:
-                note_writing(self)
+            note_writing(self)
             if rank() != self.master_rank:  # torch.distributed may have begun since
                 self.journal = self._arrivals.journal = None
             self._rates.clear()

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import takewhile
-from multiprocessing import util as processes
+from multiprocessing import process as processes
+from multiprocessing import util
 from typing import TYPE_CHECKING, Any
 
 from monitorch_widgets.errors import JournalFault
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _PATIENCE_S = 10.0  # for a disk that is slow
 _writing: weakref.WeakKeyDictionary[PyTorchInspector, int] = weakref.WeakKeyDictionary()  # and in which process
-_minded: set[int] = set()  # processes whose end is minded
 
 
 class Journaling:
@@ -120,14 +120,12 @@ class Journaling:
 def note_writing(inspector: PyTorchInspector) -> None:
     """Let what an inspector with a journal has read be written when Python ends, or a process of multiprocessing."""
     process = os.getpid()
-    if _writing.get(inspector) == process:
+    if inspector.journal is None or _writing.get(inspector) == process:
         return
     _writing[inspector] = process
-    if inspector.journal is not None:
-        inspector.journal.bring = partial(_bring, weakref.ref(inspector))
-    if process not in _minded:
-        _minded.add(process)
-        processes.Finalize(None, _finish_all, exitpriority=100)  # such a process leaves without atexit
+    inspector.journal.bring = partial(_bring, weakref.ref(inspector))
+    if processes.parent_process() is not None:
+        util.Finalize(None, _finish_all, exitpriority=100)  # such a process may leave without atexit
 
 
 def _bring(known: weakref.ref[PyTorchInspector]) -> None:

@@ -35,13 +35,13 @@ def _compiled(*arguments: Any) -> Any:
     """Decorate with it what takes these arguments; the compiled code is kept on disk, where that can be."""
     make: Any = partial(njit, void(*arguments), nogil=True, fastmath=_FREELY, error_model="numpy")
 
-    def compiled(function: Any) -> Any:
+    def decorated(function: Any) -> Any:
         try:
             return make(cache=True)(function)
         except Exception:  # no place to keep it, or what is kept there can't be read
             return make()(function)
 
-    return compiled
+    return decorated
 
 
 @_compiled(_INTS, _INTS, _FLOATS)  # type: ignore[untyped-decorator]
@@ -98,29 +98,12 @@ def count_rows(tensors: Any, rows: Any, sizes: Any, eps: Any, out: Any) -> None:
             place += 1
 
 
-@_compiled(int64, int64, int64, int64, float32, _FLOATS)  # type: ignore[untyped-decorator]
-def count_channels(tensor: Any, blocks: int, channels: int, size: int, eps: Any, out: Any) -> None:
-    """The same for each channel of a tensor (blocks, channels, size), added to what is in `out`."""
-    values, start = _at(tensor), 0
-    for _ in range(blocks):
-        if size == 1:
-            for c in range(channels):
-                value = values[start + c]
-                out[c] += float32(abs(value) > eps) + value * float32(0)
-            start += channels
-            continue
-        for c in range(channels):
-            count, nothing = 0, float32(0)
-            for i in range(start, start + size):
-                count += abs(values[i]) > eps
-                nothing += values[i] * float32(0)
-            out[c] += float32(count) + nothing
-            start += size
-
-
 @_compiled(int64, int64, int64, int64, float32, _FLOATS, _FLOATS)  # type: ignore[untyped-decorator]
 def look_at(tensor: Any, blocks: int, channels: int, size: int, eps: Any, out: Any, lengths: Any) -> None:
-    """The same, and the L2 norm of each sample, which has one block or some."""
+    """Active values of each channel of a tensor (blocks, channels, size), added to `out`; L2 norm of each sample.
+
+    A sample has one block or some.
+    """
     values, start, of_sample = _at(tensor), 0, blocks // len(lengths)
     for sample in range(len(lengths)):
         squares = 0.0

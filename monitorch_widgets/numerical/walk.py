@@ -22,7 +22,7 @@ from monitorch_widgets.errors import MonitorchWarning
 
 Ints = npt.NDArray[np.int64]
 _KINDS = (Tensor, nn.Parameter)  # what is derived from them may keep its values elsewhere
-_MANY = 1 << 22
+_MANY = 1 << 22  # ones that are counted one by one
 _LOWEST = 1 << 32  # below it lies hardly any memory, but the places of tensors whose memory was given back do
 
 
@@ -103,23 +103,19 @@ def count_rows(tensors: Sequence[Tensor], neurons: Ints, size: Ints, eps: float)
 
 def count_channels(values: Tensor, channel: int, eps: float) -> Tensor:
     """Active values at each place of one dimension; NaN where not finite."""
-    blocks, channels, size = _split(values, channel)
-    out = np.zeros(channels, np.float32)
-    _kernels().count_channels(values.data_ptr(), blocks, channels, size, np.float32(eps), out)
-    return torch.from_numpy(out)
+    if channel:
+        return look_at(values, channel, eps)[0]
+    neurons = len(values)
+    return count_rows((values,), np.array([neurons]), np.array([values.numel() // neurons]), eps)
 
 
 def look_at(values: Tensor, channel: int, eps: float) -> tuple[Tensor, Tensor]:
-    """What :func:`count_channels` gives, and the L2 norm of each sample, in one walk."""
-    blocks, channels, size = _split(values, channel)
-    out, lengths = np.zeros(channels, np.float32), np.empty(len(values), np.float32)
-    _kernels().look_at(values.data_ptr(), blocks, channels, size, np.float32(eps), out, lengths)
-    return torch.from_numpy(out), torch.from_numpy(lengths)
-
-
-def _split(values: Tensor, channel: int) -> tuple[int, int, int]:
+    """Active values at each place of a dimension but the first, NaN where not finite; and the norm of each sample."""
     shape = values.shape
-    return shape[:channel].numel(), shape[channel], shape[channel + 1 :].numel()
+    blocks, size = shape[:channel].numel(), shape[channel + 1 :].numel()
+    out, lengths = np.zeros(shape[channel], np.float32), np.empty(len(values), np.float32)
+    _kernels().look_at(values.data_ptr(), blocks, shape[channel], size, np.float32(eps), out, lengths)
+    return torch.from_numpy(out), torch.from_numpy(lengths)
 
 
 def _addresses(tensors: Sequence[Tensor]) -> Ints:

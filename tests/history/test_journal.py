@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,8 @@ from monitorch_widgets.history import History, Journal
 from monitorch_widgets.history.arrivals import Arrivals
 from monitorch_widgets.history.journal import writer as writer_file
 from monitorch_widgets.history.journal.places import Local
+
+from .stops import Stop
 
 LATEST_S = 60.0
 
@@ -510,29 +511,13 @@ def test_B03_what_waits_is_written_when_nobody_holds_the_journal_any_more(tmp_pa
     assert list(Journal.read(tmp_path)["Norm"].steps) == [5]
 
 
-class Stop:
-    """Raises at the n-th line of the journal's files."""
-
-    def __init__(self, line: int) -> None:
-        self.left = line
-
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if "/history/journal" not in frame.f_code.co_filename.replace("\\", "/"):
-            return None
-        if event == "line":
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-        return self
-
-
 def test_B03_an_interrupt_at_any_line_leaves_a_journal_that_goes_on(tmp_path: Path) -> None:
     interrupts, line, step = 0, 0, 0
     journal = Journal(tmp_path / "0", max_queue=2)
     while True:
         line += 1
         journal = Journal(tmp_path / str(line), max_queue=2)
-        stop, before = Stop(line), sys.gettrace()
+        stop, before = Stop(line, "/history/journal/"), sys.gettrace()
         sys.settrace(stop)
         try:
             for step in range(4):

@@ -9,7 +9,6 @@ import textwrap
 import threading
 import warnings
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,10 @@ from monitorch_widgets.errors import ArgumentError, ArgumentTypeError, JournalFa
 from monitorch_widgets.history.journal.places import Local
 from monitorch_widgets.lens import LossMetrics, OutputNorm, ParameterGradientGeometry, ParameterNorm
 
+from ..history.stops import Stop
+
 LATEST_S = 60.0
+PARTS = ("/history/journal/", "/history/arrivals.py", "/inspector/journaling.py")
 
 
 class Loop:
@@ -404,22 +406,6 @@ def test_B03_a_forked_process_writes_to_a_file_of_its_own(tmp_path: Path) -> Non
     assert np.allclose(parent["Logged"].values, [[np.mean([1, 2, 3, 10, 11, 12, 13, 14])]])
 
 
-class Stop:
-    """Raises at the n-th line of the files of arrivals and the journal."""
-
-    def __init__(self, line: int) -> None:
-        self.left = line
-
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if not Path(frame.f_code.co_filename).name.startswith(("journal", "arrivals")):
-            return None
-        if event == "line":
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-        return self
-
-
 def test_B03_an_interrupt_at_any_line_of_a_run_leaves_a_whole_file(tmp_path: Path) -> None:
     line = interrupts = 0
     while True:
@@ -428,7 +414,10 @@ def test_B03_an_interrupt_at_any_line_of_a_run_leaves_a_whole_file(tmp_path: Pat
         inspector = PyTorchInspector(
             [OutputNorm()], module=loop.model, visualizer="dummy", every=1, journal=tmp_path / str(line)
         )
-        stop, before = Stop(line), sys.gettrace()
+        stop, before = (
+            Stop(line, "/history/journal/", "/history/arrivals.py", "/inspector/journaling.py"),
+            sys.gettrace(),
+        )
         sys.settrace(stop)
         try:
             loop.step()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monitorch_widgets.errors import ArgumentError, unknown_name
+from monitorch_widgets.history.frames import frame_of
 from monitorch_widgets.history.points import Floats
 from monitorch_widgets.history.series import EpochFigures
 from monitorch_widgets.values import Event, Reading
@@ -83,11 +84,7 @@ class RecordedSeries:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("to_pandas() needs pandas; install it with: pip install pandas") from error
-        return pd.DataFrame(self.values, index=pd.Index(self.steps, name="step"), columns=self.modules)
+        return frame_of(self.values, self.steps, self.modules)
 
 
 class RecordedRun:
